@@ -44,7 +44,7 @@ public sealed unsafe class WorkerPool : IDisposable
     /// Runs items 0 … <paramref name="count"/> − 1 of <paramref name="job"/> and returns when all are done. An
     /// exception in a worker is thrown here, after all have stopped.
     /// </summary>
-    /// <param name="job">The job; workers see this very variable.</param>
+    /// <param name="job">The job, a local variable of the caller: workers see it where it lies on the stack.</param>
     /// <param name="count">How many items there are.</param>
     /// <param name="chunk">How many items a worker claims at once.</param>
     public void For<TJob>(ref TJob job, int count, int chunk = 1) where TJob : struct, IParallelJob
@@ -60,8 +60,7 @@ public sealed unsafe class WorkerPool : IDisposable
             throw new InvalidOperationException("The worker pool runs one call at a time.");
         try
         {
-            fixed (TJob* pointer = &job)
-                Fork(pointer, &Trampoline<TJob>, count, chunk);
+            Fork(Unsafe.AsPointer(ref job), &Trampoline<TJob>, count, chunk);
         }
         finally
         {
