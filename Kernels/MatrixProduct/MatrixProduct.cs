@@ -1,0 +1,33 @@
+using Mellum2.Managed.Engine;
+
+namespace Mellum2.Managed.Kernels;
+
+public partial interface IForwardKernels
+{
+    /// <summary>
+    /// Makes the matrix that this back end multiplies by: <paramref name="parts"/> stacked along their rows (the same
+    /// number of columns and format), in the format that they have. The parts are copied, and stay the caller's.
+    /// </summary>
+    WeightMatrix Prepare(ReadOnlySpan<WeightMatrix> parts);
+
+    /// <summary>
+    /// y = x·Wᵀ: y[t, n] = Σ_k x[t, k]·W[n, k], x [T, K], W [N, K], y [T, N].
+    /// Each y[t, n] is one chain of fused multiply-adds over rising k that begins at 0, in every back end that computes
+    /// in float32 and for every T: decoding, verifying drafts and prefill give the same bits. Against float64 the error
+    /// is that of such a chain, at most K·2⁻²⁴·Σ|x·W| and about √K·2⁻²⁴ of it in practice.
+    /// </summary>
+    void MatMul(Tensor x, WeightMatrix w, Tensor y);
+
+    /// <summary>
+    /// The products of experts: rows offsets[e] … offsets[e + 1] − 1 of y [R, N] are x'·experts[e]ᵀ. Row r of x' is row
+    /// order[r] / <paramref name="slots"/> of x (gathered), or row r itself where <paramref name="order"/> is null.
+    /// Each element is the chain of <see cref="MatMul"/>. Experts without rows are skipped.
+    /// </summary>
+    /// <param name="x">Activations [T, K], or [R, K] without <paramref name="order"/>.</param>
+    /// <param name="order">I32 [R]: which (token · slots + slot) each row serves, sorted by expert; or null.</param>
+    /// <param name="slots">How many experts a token has.</param>
+    /// <param name="offsets">I32 [E + 1], from <see cref="Dispatch"/>.</param>
+    /// <param name="experts">E prepared matrices of one shape and format.</param>
+    /// <param name="y">The products [R, N].</param>
+    void GroupedMatMul(Tensor x, Tensor? order, int slots, Tensor offsets, WeightMatrix[] experts, Tensor y);
+}
