@@ -38,19 +38,14 @@ internal sealed class AddedTokenMatcher
         _firstBytes = SearchValues.Create([.. firstBytes]);
     }
 
-    /// <summary>Whether there is nothing to find.</summary>
-    public bool IsEmpty => _nodes.Count == 1;
-
     /// <summary>Finds the next accepted match.</summary>
     /// <param name="text">The whole text.</param>
     /// <param name="position">Where to look from; moved behind the match (behind the token itself, not what it swallows).</param>
-    /// <param name="taken">How far the text is used up; a match does not swallow spaces before it.</param>
     /// <param name="specialAsText">Whether special tokens are passed over.</param>
-    /// <param name="start">Where the token, with the spaces it swallows, starts.</param>
+    /// <param name="start">Where the token, with the spaces it swallows, starts; this may be inside what the match before took.</param>
     /// <param name="end">Where it ends.</param>
     /// <returns>The token, or null if there is none.</returns>
-    public AddedToken? Find(
-        ReadOnlySpan<byte> text, ref int position, int taken, bool specialAsText, out int start, out int end)
+    public AddedToken? Find(ReadOnlySpan<byte> text, ref int position, bool specialAsText, out int start, out int end)
     {
         while (position < text.Length)
         {
@@ -63,7 +58,7 @@ internal sealed class AddedTokenMatcher
             if (token is null || (token.Special && specialAsText) || (token.SingleWord && !StandsAlone(text, start, end)))
                 continue;
             if (token.LeftStrip)
-                start = Math.Max(SpacesStart(text, start), taken);
+                start = SpacesStart(text, start);
             if (token.RightStrip)
                 end = SpacesEnd(text, end);
             return token;

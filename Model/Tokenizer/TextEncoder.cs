@@ -111,9 +111,8 @@ internal sealed class TextEncoder(TokenizerParts parts, bool useCache = true)
         int position = 0, taken = 0;
         while (true)
         {
-            AddedToken? token = matcher.IsEmpty
-                ? NoToken(text, out int start, out int end)
-                : matcher.Find(text, ref position, taken, mode == AddedTokenMode.NonSpecial, out start, out end);
+            AddedToken? token = matcher.Find(
+                text, ref position, mode == AddedTokenMode.NonSpecial, out int start, out int end);
             if (start > taken && isRaw)
                 EncodeBetween(Normalize(text[taken..start]), parts.NormalizedTokens, mode, isRaw: false);
             else if (start > taken)
@@ -123,12 +122,6 @@ internal sealed class TextEncoder(TokenizerParts parts, bool useCache = true)
             Append([token.Id]);
             taken = end;
         }
-    }
-
-    private static AddedToken? NoToken(ReadOnlySpan<byte> text, out int start, out int end)
-    {
-        start = end = text.Length;
-        return null;
     }
 
     private ReadOnlySpan<byte> Normalize(ReadOnlySpan<byte> text) =>

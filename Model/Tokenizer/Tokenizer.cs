@@ -150,8 +150,8 @@ public sealed class Tokenizer
     /// <summary>Whether an id is that of a special token.</summary>
     public bool IsSpecial(int id) => _parts.Vocabulary.IsSpecial(id);
 
-    /// <summary>A new encoder with memory of its own.</summary>
-    internal TextEncoder CreateEncoder(bool useCache) => new(_parts, useCache);
+    /// <summary>What the file says.</summary>
+    internal TokenizerParts Parts => _parts;
 
     private static void AddRange(List<int> list, ReadOnlySpan<int> ids)
     {
