@@ -1,0 +1,85 @@
+using System.Text.Json.Nodes;
+using Mellum2.Managed.Engine;
+using Mellum2.Managed.Kernels;
+
+namespace Mellum2.Managed.Model;
+
+public sealed partial record ModelConfiguration
+{
+    /// <summary>The text of a config.json that <see cref="Parse"/> and the reference implementation read.</summary>
+    public string ToJson()
+    {
+        JsonObject rope = [];
+        if (SlidingRope is not null)
+            rope[LayerKinds.Sliding] = ToJson(SlidingRope);
+        if (FullRope is not null)
+            rope[LayerKinds.Full] = ToJson(FullRope);
+        JsonObject json = new()
+        {
+            ["architectures"] = new JsonArray("MellumForCausalLM"),
+            ["model_type"] = "mellum",
+            ["vocab_size"] = VocabularySize,
+            ["hidden_size"] = HiddenSize,
+            ["intermediate_size"] = OrNull(IntermediateSize),
+            ["num_hidden_layers"] = LayerCount,
+            ["num_attention_heads"] = HeadCount,
+            ["num_key_value_heads"] = KeyValueHeadCount,
+            ["head_dim"] = HeadSize,
+            ["hidden_act"] = "silu",
+            ["max_position_embeddings"] = MaximumPositions,
+            ["initializer_range"] = InitializerRange,
+            ["rms_norm_eps"] = RmsNormEpsilon,
+            ["tie_word_embeddings"] = TieWordEmbeddings,
+            ["rope_parameters"] = rope,
+            ["attention_bias"] = false,
+            ["attention_dropout"] = 0.0,
+            ["sliding_window"] = OrNull(SlidingWindow),
+            ["moe_intermediate_size"] = OrNull(ExpertSize),
+            ["num_experts_per_tok"] = OrNull(ExpertsPerToken),
+            ["num_experts"] = OrNull(ExpertCount),
+            ["norm_topk_prob"] = NormalizeExpertWeights,
+            ["router_aux_loss_coef"] = RouterAuxiliaryLossWeight,
+            ["bos_token_id"] = BosTokenId,
+            ["eos_token_id"] = EosTokenIds.Length == 1 ? EosTokenIds[0] : new JsonArray([.. EosTokenIds.Select(id => JsonValue.Create(id))]),
+            ["layer_types"] = new JsonArray([.. LayerTypes.Select(kind => JsonValue.Create(kind.Name()))]),
+            ["mlp_layer_types"] = new JsonArray([.. MlpLayerTypes.Select(kind => JsonValue.Create(kind.Name()))]),
+        };
+        if (MtpLayerCount is not null)
+            json["num_nextn_predict_layers"] = MtpLayerCount;
+        if (MtpLayerCount == 1)
+        {
+            json["mtp_layer_types"] = new JsonArray(MtpLayerType.Name());
+            json["mtp_mlp_layer_types"] = new JsonArray(MtpMlpLayerType.Name());
+            json["tie_last_hidden_states"] = MtpTakesNormedState;
+        }
+        if (StoredType is { } type)
+            json["dtype"] = type switch { DType.F32 => "float32", DType.F16 => "float16", _ => "bfloat16" };
+        if (Quantization is not null)
+            json["quantization_config"] = new JsonObject
+            {
+                ["quant_method"] = QuantizationConfiguration.Blocks.Method,
+                ["fmt"] = "e4m3",
+                ["activation_scheme"] = "dynamic",
+                ["weight_block_size"] = new JsonArray(WeightScales.BlockSize, WeightScales.BlockSize),
+            };
+        return json.ToJsonString(new System.Text.Json.JsonSerializerOptions { WriteIndented = true }) + "\n";
+    }
+
+    private static JsonValue? OrNull(int value) => value == 0 ? null : JsonValue.Create(value);
+
+    private static JsonObject ToJson(RopeConfiguration rope)
+    {
+        JsonObject json = new() { ["rope_type"] = rope.Yarn is null ? "default" : "yarn", ["rope_theta"] = rope.Theta };
+        if (rope.Yarn is { } yarn)
+        {
+            json["factor"] = yarn.Factor;
+            // The reference declares this field as a whole number.
+            json["original_max_position_embeddings"] = (long)yarn.OriginalLength;
+            json["beta_fast"] = yarn.BetaFast;
+            json["beta_slow"] = yarn.BetaSlow;
+            if (yarn.AttentionFactor is { } factor)
+                json["attention_factor"] = factor;
+        }
+        return json;
+    }
+}
