@@ -79,7 +79,7 @@ internal sealed partial class JinjaEvaluator
         JinjaLoop loop = new(items, 1);
         for (int i = 0; i < items.Count; i++)
         {
-            runtime.Step();
+            runtime.Work(64);
             // Every round starts from the variables outside: what the last one set is gone.
             JinjaScope inner = new(scope);
             loop.Index = i;

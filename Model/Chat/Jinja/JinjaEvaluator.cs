@@ -48,7 +48,7 @@ internal sealed partial class JinjaEvaluator(JinjaRuntime runtime)
 
     private object?[] All(IReadOnlyList<JinjaExpression> nodes, JinjaScope scope)
     {
-        runtime.Charge(nodes.Count);
+        runtime.ChargeItems(nodes.Count);
         object?[] values = new object?[nodes.Count];
         for (int i = 0; i < values.Length; i++) values[i] = Evaluate(nodes[i], scope);
         return values;
@@ -147,7 +147,7 @@ internal sealed partial class JinjaEvaluator(JinjaRuntime runtime)
 
     private JinjaDict Dict(JinjaDictLiteral node, JinjaScope scope)
     {
-        runtime.Charge(node.Items.Count);
+        runtime.ChargeItems(node.Items.Count);
         JinjaDict dict = new();
         foreach ((JinjaExpression key, JinjaExpression value) in node.Items)
             dict.Items[JinjaValues.Key(runtime, Evaluate(key, scope))] = Evaluate(value, scope);
@@ -179,7 +179,7 @@ internal sealed partial class JinjaEvaluator(JinjaRuntime runtime)
                     break;
                 case JinjaArgumentKind.Spread:
                     IReadOnlyList<object?> items = JinjaValues.Iterate(runtime, value);
-                    runtime.Charge(items.Count);
+                    runtime.ChargeItems(items.Count);
                     arguments.Positional.AddRange(items);
                     break;
                 case JinjaArgumentKind.Keyword:

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Numerics;
+using System.Runtime.ExceptionServices;
 
 namespace Mellum2.Managed.Model;
 
@@ -66,14 +67,14 @@ internal static partial class JinjaFilters
 
     private static List<object?> Pairs(JinjaRuntime runtime, JinjaDict dict)
     {
-        runtime.Charge(dict.Items.Count);
+        runtime.ChargeItems(dict.Items.Count);
         return [.. dict.Items.Select(item => new JinjaTuple(item.Key, item.Value))];
     }
 
     private static object Reverse(JinjaRuntime runtime, object? value, object?[] arguments)
     {
         IReadOnlyList<object?> items = JinjaValues.Iterate(runtime, value);
-        runtime.Charge(items.Count);
+        runtime.ChargeItems(items.Count);
         return value is string ? string.Concat(items.Reverse()) : new JinjaGenerator([.. items.Reverse()]);
     }
 
@@ -104,7 +105,7 @@ internal static partial class JinjaFilters
     /// <summary>A stable sort, in reverse too.</summary>
     private static List<object?> Sort(JinjaRuntime runtime, IReadOnlyList<object?> items, KeyOf keyOf, bool reverse)
     {
-        runtime.Charge(items.Count);
+        runtime.ChargeItems(items.Count);
         List<(object? Key, object? Item)> keyed = [.. items.Select(item => (keyOf(runtime, item), item))];
         Comparer<object?> order = Comparer<object?>.Create((a, b) =>
         {
@@ -112,7 +113,16 @@ internal static partial class JinjaFilters
             return ReferenceEquals(a, b) ? 0 : JinjaValues.Compare(runtime, "<", a, b);
         });
         IOrderedEnumerable<(object? Key, object? Item)> sorted = reverse ? keyed.OrderByDescending(pair => pair.Key, order) : keyed.OrderBy(pair => pair.Key, order);
-        return [.. sorted.Select(pair => pair.Item)];
+        try
+        {
+            return [.. sorted.Select(pair => pair.Item)];
+        }
+        catch (InvalidOperationException e) when (e.InnerException is not null)
+        {
+            // The sort wraps what its comparer throws.
+            ExceptionDispatchInfo.Throw(e.InnerException);
+            throw;
+        }
     }
 
     private static JinjaGenerator Unique(JinjaRuntime runtime, object? value, object?[] arguments)
@@ -178,6 +188,7 @@ internal static partial class JinjaFilters
             apply = item => filter.Apply(runtime, item, rest);
         }
         List<object?> mapped = [];
+        if (!JinjaValues.IsTrue(value)) return new JinjaGenerator(mapped);
         foreach (object? item in JinjaValues.Iterate(runtime, value))
         {
             runtime.Step();
@@ -199,6 +210,7 @@ internal static partial class JinjaFilters
         }
         JinjaArguments rest = Rest(arguments, at + 1);
         List<object?> kept = [];
+        if (!JinjaValues.IsTrue(value)) return new JinjaGenerator(kept);
         foreach (object? item in JinjaValues.Iterate(runtime, value))
         {
             runtime.Step();

@@ -1,5 +1,7 @@
 using System.Buffers;
+using System.Globalization;
 using System.Numerics;
+using System.Text;
 
 namespace Mellum2.Managed.Model;
 
@@ -104,7 +106,7 @@ internal static partial class JinjaFilters
         if (bare is "inf" or "infinity") return sign * double.PositiveInfinity;
         if (bare == "nan") return double.NaN;
         bool plain = bare.Length > 0 && char.IsAsciiDigit(bare[0]) | bare[0] == '.' && !bare.AsSpan().ContainsAnyExcept(s_floatCharacters);
-        return plain && double.TryParse(text.Replace("_", "", StringComparison.Ordinal), System.Globalization.NumberStyles.Float, System.Globalization.CultureInfo.InvariantCulture, out double value)
+        return plain && double.TryParse(text.Replace("_", "", StringComparison.Ordinal), NumberStyles.Float, CultureInfo.InvariantCulture, out double value)
             ? value : null;
     }
 
@@ -145,7 +147,7 @@ internal static partial class JinjaFilters
         if (!JinjaValues.TryNumber(runtime.Defined(value), out BigInteger whole, out double real, out bool isReal))
             throw runtime.Fail($"the filter 'round' needs a number, not a {JinjaValues.TypeName(value)}");
         if (method == "common")
-            return !isReal ? whole : double.IsFinite(real) ? double.Parse(PythonFormat.Fixed(real, places), System.Globalization.CultureInfo.InvariantCulture) : real;
+            return !isReal ? whole : double.IsFinite(real) ? double.Parse(PythonFormat.Fixed(real, places), CultureInfo.InvariantCulture) : real;
         double factor = Math.Pow(10, places);
         double scaled = (isReal ? real : (double)whole) * factor;
         return (method == "ceil" ? Math.Ceiling(scaled) : Math.Floor(scaled)) / factor;
@@ -154,7 +156,7 @@ internal static partial class JinjaFilters
     /// <summary>Upper case after white space, '-', '(', '{', '[' and '&lt;'; lower case elsewhere (not quite str.title).</summary>
     private static string Title(string text)
     {
-        System.Text.StringBuilder result = new(text.Length);
+        StringBuilder result = new(text.Length);
         for (int start = 0; start < text.Length;)
         {
             int end = start;

@@ -36,7 +36,7 @@ internal static class JinjaGlobals
         JinjaDict dict = new();
         if (arguments.Positional is [object source])
         {
-            runtime.Charge(JinjaValues.Length(source) ?? 0);
+            runtime.ChargeItems(JinjaValues.Length(source) ?? 0);
             if (source is JinjaDict other)
             {
                 foreach ((object key, object? value) in other.Items) dict.Items[key] = value;

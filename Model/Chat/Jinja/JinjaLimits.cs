@@ -17,15 +17,18 @@ internal sealed record JinjaLimits
     /// <summary>Numbers in one range(); jinja2's sandbox has the same limit.</summary>
     public int RangeLength { get; init; } = 100_000;
 
-    /// <summary>Characters of one text (the output is one) or elements of one list.</summary>
+    /// <summary>Characters of one text; the output is one.</summary>
     public int TextLength { get; init; } = 1 << 26;
+
+    /// <summary>Elements of one list.</summary>
+    public int ListLength { get; init; } = 1 << 22;
 
     /// <summary>Bits of a whole number that arithmetic gives.</summary>
     public int NumberBits { get; init; } = 1 << 16;
 
     /// <summary>Expressions and statements evaluated in one rendering.</summary>
-    public long Steps { get; init; } = 50_000_000;
+    public long Steps { get; init; } = 20_000_000;
 
-    /// <summary>Characters and list elements made in one rendering, those thrown away included.</summary>
+    /// <summary>Characters made in one rendering, those thrown away included; a list element counts as eight.</summary>
     public long TotalSize { get; init; } = 1L << 30;
 }

@@ -62,7 +62,7 @@ internal static class JinjaMethods
     private static JinjaView View(JinjaRuntime runtime, JinjaArguments arguments, string kind, IReadOnlyList<object?> items)
     {
         arguments.Bind(runtime, kind);
-        runtime.Charge(items.Count);
+        runtime.ChargeItems(items.Count);
         return new JinjaView(kind, items);
     }
 

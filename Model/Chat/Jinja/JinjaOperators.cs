@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Numerics;
 
 namespace Mellum2.Managed.Model;
@@ -21,10 +22,10 @@ internal static class JinjaOperators
                 runtime.Charge((long)x.Length + y.Length);
                 return x + y;
             case ("+", JinjaList x, JinjaList y):
-                runtime.Charge((long)x.Items.Count + y.Items.Count);
+                runtime.ChargeItems((long)x.Items.Count + y.Items.Count);
                 return new JinjaList([.. x.Items, .. y.Items]);
             case ("+", JinjaTuple x, JinjaTuple y):
-                runtime.Charge((long)x.Items.Count + y.Items.Count);
+                runtime.ChargeItems((long)x.Items.Count + y.Items.Count);
                 return new JinjaTuple([.. x.Items, .. y.Items]);
             case ("*", string or JinjaList or JinjaTuple, bool or BigInteger):
                 return Repeat(runtime, a, Times(b));
@@ -44,7 +45,9 @@ internal static class JinjaOperators
         int length = sequence is string text ? text.Length : JinjaValues.Elements(sequence)!.Count;
         if (times.Sign <= 0 || length == 0) times = 0;
         BigInteger total = times * length;
-        runtime.Charge(total > long.MaxValue ? long.MaxValue : (long)total);
+        long size = (long)BigInteger.Min(total, long.MaxValue);
+        if (sequence is string) runtime.Charge(size);
+        else runtime.ChargeItems(size);
         if (sequence is string s) return string.Concat(Enumerable.Repeat(s, (int)times));
         object?[] items = [.. Enumerable.Repeat(JinjaValues.Elements(sequence)!, (int)times).SelectMany(part => part)];
         return sequence is JinjaTuple ? new JinjaTuple(items) : new JinjaList(items);
@@ -91,7 +94,7 @@ internal static class JinjaOperators
     {
         double real = (double)value;
         // The conversion of .NET truncates; Python rounds to the nearest, halves to even.
-        if (value.GetBitLength() > 53) real = double.Parse(value.ToString(System.Globalization.CultureInfo.InvariantCulture), System.Globalization.CultureInfo.InvariantCulture);
+        if (value.GetBitLength() > 53) real = double.Parse(value.ToString(CultureInfo.InvariantCulture), CultureInfo.InvariantCulture);
         return double.IsInfinity(real) ? throw runtime.Fail("a whole number is too large for a float") : real;
     }
 

@@ -18,7 +18,7 @@ internal sealed partial class JinjaParser
     public static IReadOnlyList<JinjaStatement> Parse(string source, string name, JinjaLimits limits)
     {
         JinjaParser parser = new(JinjaLexer.Tokenize(source, name, limits), name, limits);
-        IReadOnlyList<JinjaStatement> body = parser.Statements("the template");
+        IReadOnlyList<JinjaStatement> body = parser.Statements("the template", 1);
         return body;
     }
 
@@ -77,9 +77,8 @@ internal sealed partial class JinjaParser
     private void Leave() => _depth--;
 
     /// <summary>Parses up to a block whose first word is one of <paramref name="ends"/>, and past that word.</summary>
-    private List<JinjaStatement> Statements(string opener, params string[] ends)
+    private List<JinjaStatement> Statements(string opener, int openLine, params string[] ends)
     {
-        int openLine = Current.Line;
         List<JinjaStatement> body = [];
         Enter();
         while (true)
@@ -114,10 +113,10 @@ internal sealed partial class JinjaParser
     }
 
     /// <summary>The body of a tag that ends with <paramref name="end"/>; the end's <c>%}</c> is left to the caller.</summary>
-    private List<JinjaStatement> Body(string opener, string end)
+    private List<JinjaStatement> Body(string opener, int openLine, string end)
     {
         Expect(JinjaTokenKind.BlockEnd, "'%}'");
-        List<JinjaStatement> body = Statements(opener, end);
+        List<JinjaStatement> body = Statements(opener, openLine, end);
         Next();
         return body;
     }
@@ -129,9 +128,9 @@ internal sealed partial class JinjaParser
         "set" => Set(tag),
         "macro" => Macro(tag),
         "call" => CallBlock(tag),
-        "filter" => new JinjaFilterBlock(tag.Line, [Filter(null), .. Filters()], Body("filter", "endfilter")),
+        "filter" => new JinjaFilterBlock(tag.Line, [Filter(null), .. Filters()], Body("filter", tag.Line, "endfilter")),
         "with" => With(tag),
-        "generation" => new JinjaWith(tag.Line, [], Body("generation", "endgeneration")),
+        "generation" => new JinjaWith(tag.Line, [], Body("generation", tag.Line, "endgeneration")),
         "break" or "continue" => LoopControl(tag),
         "else" or "elif" or "endif" or "endfor" or "endset" or "endmacro" or "endcall" or "endfilter" or "endwith" or "endraw" or "endgeneration"
             => throw Fail(tag.Line, $"the tag '{tag.Text}' closes nothing that is open here"),
@@ -146,10 +145,10 @@ internal sealed partial class JinjaParser
         {
             JinjaExpression test = Tuple(withConditional: false);
             Expect(JinjaTokenKind.BlockEnd, "'%}'");
-            branches.Add((test, Statements("if", "elif", "else", "endif")));
+            branches.Add((test, Statements("if", tag.Line, "elif", "else", "endif")));
             string end = Next().Text;
             if (end == "elif") continue;
-            if (end == "else") otherwise = Body("else", "endif");
+            if (end == "else") otherwise = Body("else", tag.Line, "endif");
             return new JinjaIf(tag.Line, branches, otherwise);
         }
     }
@@ -163,9 +162,9 @@ internal sealed partial class JinjaParser
         if (IsName("recursive")) throw Fail(Current.Line, "'for … recursive' is not supported");
         Expect(JinjaTokenKind.BlockEnd, "'%}'");
         _loops++;
-        List<JinjaStatement> body = Statements("for", "else", "endfor");
+        List<JinjaStatement> body = Statements("for", tag.Line, "else", "endfor");
         _loops--;
-        IReadOnlyList<JinjaStatement> otherwise = Next().Text == "else" ? Body("else", "endfor") : [];
+        IReadOnlyList<JinjaStatement> otherwise = Next().Text == "else" ? Body("else", tag.Line, "endfor") : [];
         return new JinjaFor(tag.Line, target, items, condition, body, otherwise);
     }
 
@@ -174,7 +173,7 @@ internal sealed partial class JinjaParser
         JinjaTarget target = Target(withNamespace: true);
         if (SkipOperator("=")) return new JinjaSet(tag.Line, target, Tuple());
         List<JinjaFilterCall> filters = Filters();
-        return new JinjaSetBlock(tag.Line, target, filters, Body("set", "endset"));
+        return new JinjaSetBlock(tag.Line, target, filters, Body("set", tag.Line, "endset"));
     }
 
     private List<JinjaFilterCall> Filters()
@@ -188,10 +187,10 @@ internal sealed partial class JinjaParser
     {
         string name = ExpectName("the name of the macro");
         ExpectOperator("(");
-        return new JinjaMacroDefinition(tag.Line, MacroBody("macro", name));
+        return new JinjaMacroDefinition(tag.Line, MacroBody("macro", tag.Line, name));
     }
 
-    private JinjaMacroBody MacroBody(string opener, string name, Func<JinjaExpression>? afterSignature = null)
+    private JinjaMacroBody MacroBody(string opener, int openLine, string name, Func<JinjaExpression>? afterSignature = null)
     {
         List<(string, JinjaExpression?)> parameters = [];
         if (afterSignature is null || SkipOperator("("))
@@ -212,7 +211,7 @@ internal sealed partial class JinjaParser
         _macroNames.Push(used);
         int loops = _loops;
         _loops = 0;
-        List<JinjaStatement> body = Body(opener, "end" + opener);
+        List<JinjaStatement> body = Body(opener, openLine, "end" + opener);
         _loops = loops;
         _macroNames.Pop();
         foreach ((string parameter, _) in parameters) used.Remove(parameter);
@@ -222,7 +221,7 @@ internal sealed partial class JinjaParser
     private JinjaCallBlock CallBlock(JinjaToken tag)
     {
         JinjaCall? call = null;
-        JinjaMacroBody caller = MacroBody("call", "caller", () =>
+        JinjaMacroBody caller = MacroBody("call", tag.Line, "caller", () =>
             call = Expression() as JinjaCall ?? throw Fail(tag.Line, "expected a call after 'call'"));
         return new JinjaCallBlock(tag.Line, call!, caller);
     }
@@ -237,7 +236,7 @@ internal sealed partial class JinjaParser
             ExpectOperator("=");
             variables.Add((target, Expression()));
         }
-        return new JinjaWith(tag.Line, variables, Body("with", "endwith"));
+        return new JinjaWith(tag.Line, variables, Body("with", tag.Line, "endwith"));
     }
 
     private JinjaStatement LoopControl(JinjaToken tag)

@@ -26,12 +26,24 @@ internal sealed class JinjaRuntime(string name, JinjaLimits limits, TimeProvider
         if (++_steps > Limits.Steps) ThrowTooManySteps();
     }
 
-    /// <summary>Pays for a text or list of <paramref name="length"/> before it is made.</summary>
+    /// <summary>Pays for a text of <paramref name="length"/> before it is made.</summary>
     public void Charge(long length)
     {
-        if (length > Limits.TextLength) throw Fail($"the template makes a text or list of {length} elements; at most {Limits.TextLength} are allowed");
-        _size += length;
-        if (_size > Limits.TotalSize) throw Fail($"the template makes more than {Limits.TotalSize} characters and elements in all");
+        if (length > Limits.TextLength) throw Fail($"the template makes a text of {length} characters; at most {Limits.TextLength} are allowed");
+        Add(length);
+    }
+
+    /// <summary>Pays for a list of <paramref name="count"/> elements before it is made.</summary>
+    public void ChargeItems(long count)
+    {
+        if (count > Limits.ListLength) throw Fail($"the template makes a list of {count} elements; at most {Limits.ListLength} are allowed");
+        Add(count * 8);
+    }
+
+    private void Add(long size)
+    {
+        _size += size;
+        if (_size > Limits.TotalSize) throw Fail($"the template makes more than {Limits.TotalSize} characters in all");
     }
 
     /// <summary>Counts work that grows with a length but makes nothing.</summary>

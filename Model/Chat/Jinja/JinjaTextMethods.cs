@@ -142,6 +142,7 @@ internal static class JinjaTextMethods
         if (separator is { Length: 0 }) throw runtime.Fail($"the separator of '{name}' is empty");
         if (most < 0) most = int.MaxValue;
         runtime.Charge(text.Length);
+        if (separator is not null) runtime.ChargeItems(Math.Min(most, Count(runtime, text, separator)) + 1L);
         List<object?> parts = [];
         if (separator is null)
         {

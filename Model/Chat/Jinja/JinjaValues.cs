@@ -189,13 +189,13 @@ internal static class JinjaValues
         switch (value)
         {
             case string text:
-                runtime.Charge(text.Length);
+                runtime.ChargeItems(text.Length);
                 return PythonText.CodePoints(text);
             case JinjaDict dict:
-                runtime.Charge(dict.Items.Count);
+                runtime.ChargeItems(dict.Items.Count);
                 return [.. dict.Items.Keys];
             case JinjaRange range:
-                runtime.Charge(range.Count);
+                runtime.ChargeItems(range.Count);
                 return [.. Enumerable.Range(0, range.Count).Select(i => range[i])];
             case JinjaGenerator generator: return generator.TakeAll();
             case JinjaUndefined: return [];
@@ -264,7 +264,8 @@ internal static class JinjaValues
         int to = Clamp(Bound(stop)) ?? (by.Sign > 0 ? high : low);
         int stride = (int)BigInteger.Max(-length - 1, BigInteger.Min(length + 1, by));
         int count = stride > 0 ? Math.Max(0, (to - from + stride - 1) / stride) : Math.Max(0, (from - to - stride - 1) / -stride);
-        runtime.Charge(count);
+        if (owner is string) runtime.Charge(count);
+        else runtime.ChargeItems(count);
         if (items is null)
         {
             string source = (string)owner;

@@ -57,7 +57,8 @@ internal static class PythonTemplates
             runtime.Charge(Math.Max(width, part.Length));
             text.Append(left ? part.PadRight(width) : part.PadLeft(width));
         }
-        if (used < items.Count && !(used == 0 && values is JinjaDict)) throw runtime.Fail("a format has fewer places than there are values");
+        // Python overlooks what is left of a value that can be subscripted and is no tuple.
+        if (used < items.Count && values is not (JinjaDict or JinjaList or JinjaRange)) throw runtime.Fail("a format has fewer places than there are values");
         return runtime.Made(text.ToString());
 
         int? Number(ref int at)
