@@ -15,52 +15,51 @@ public sealed record ToolCallParserResult(string Content, IReadOnlyList<ChatTool
 /// </summary>
 public static class ToolCallParser
 {
-    private const string OpenTag = "<tool_call>";
-    private const string CloseTag = "</tool_call>";
+    private const int MaxDepth = 64;
 
-    private static readonly JsonDocumentOptions s_options = new() { MaxDepth = 64 };
+    private static readonly JsonElement s_noArguments = JsonDocument.Parse("{}").RootElement;
+
+    private static ReadOnlySpan<byte> OpenTag => "<tool_call>"u8;
+
+    private static ReadOnlySpan<byte> CloseTag => "</tool_call>"u8;
 
     /// <summary>Reads the calls of an answer.</summary>
     /// <param name="answer">The assistant's text.</param>
     /// <exception cref="InvalidInputException">A block is not closed, is no JSON object, or lacks a name.</exception>
     public static ToolCallParserResult Parse(string answer)
     {
+        ReadOnlySpan<byte> rest = Encoding.UTF8.GetBytes(answer);
         StringBuilder content = new();
         List<ChatToolCall> calls = [];
-        int at = 0;
-        for (int open; (open = answer.IndexOf(OpenTag, at, StringComparison.Ordinal)) >= 0;)
+        for (int open; (open = rest.IndexOf(OpenTag)) >= 0;)
         {
-            content.Append(answer, at, open - at);
-            int start = open + OpenTag.Length;
-            calls.Add(ReadCall(answer, start, calls.Count + 1, out at));
+            content.Append(Encoding.UTF8.GetString(rest[..open]));
+            rest = rest[(open + OpenTag.Length)..];
+            calls.Add(ReadCall(ref rest, calls.Count + 1));
         }
-        content.Append(answer, at, answer.Length - at);
+        content.Append(Encoding.UTF8.GetString(rest));
         return new ToolCallParserResult(content.ToString().Trim(), calls);
     }
 
-    /// <summary>Reads one call; a string of its arguments may hold the closing tag, so the JSON value is read first.</summary>
-    private static ChatToolCall ReadCall(string answer, int start, int number, out int end)
+    /// <summary>Reads a call and its closing tag. A string of the call may hold that tag, so the JSON value is read first.</summary>
+    private static ChatToolCall ReadCall(ref ReadOnlySpan<byte> rest, int number)
     {
-        byte[] json = Encoding.UTF8.GetBytes(answer[start..]);
         JsonElement call;
         try
         {
-            Utf8JsonReader reader = new(json, new JsonReaderOptions { MaxDepth = s_options.MaxDepth, AllowMultipleValues = true });
-            using JsonDocument document = JsonDocument.ParseValue(ref reader);
-            call = document.RootElement.Clone();
-            end = start + Encoding.UTF8.GetCharCount(json, 0, (int)reader.BytesConsumed);
+            Utf8JsonReader reader = new(rest, new JsonReaderOptions { MaxDepth = MaxDepth });
+            call = JsonElement.ParseValue(ref reader);
+            rest = rest[(int)reader.BytesConsumed..].TrimStart(" \t\r\n"u8);
         }
         catch (JsonException e)
         {
-            throw new InvalidInputException($"Tool call {number} of the answer holds no valid JSON: expected {{\"name\": …, \"arguments\": {{…}}}} after {OpenTag}.", e);
+            throw new InvalidInputException($"Tool call {number} of the answer holds no valid JSON: expected {{\"name\": …, \"arguments\": {{…}}}} after <tool_call>.", e);
         }
-        while (end < answer.Length && char.IsWhiteSpace(answer[end])) end++;
-        if (string.CompareOrdinal(answer, end, CloseTag, 0, CloseTag.Length) != 0)
-            throw new InvalidInputException($"Tool call {number} of the answer is not closed: expected {CloseTag} after its JSON object.");
-        end += CloseTag.Length;
+        if (!rest.StartsWith(CloseTag))
+            throw new InvalidInputException($"Tool call {number} of the answer is not closed: expected </tool_call> after its JSON object.");
+        rest = rest[CloseTag.Length..];
         if (call.ValueKind != JsonValueKind.Object || !call.TryGetProperty("name", out JsonElement name) || name.ValueKind != JsonValueKind.String)
             throw new InvalidInputException($"Tool call {number} of the answer must be a JSON object with a text 'name'.");
-        JsonElement arguments = call.TryGetProperty("arguments", out JsonElement given) ? given : JsonDocument.Parse("{}").RootElement;
-        return new ChatToolCall((string)PythonJson.FromJson(name)!, arguments, null);
+        return new ChatToolCall((string)PythonJson.FromJson(name)!, call.TryGetProperty("arguments", out JsonElement arguments) ? arguments : s_noArguments);
     }
 }

@@ -69,9 +69,13 @@ internal static class PythonText
         return high == char.IsSurrogate(b[at]) ? a[at].CompareTo(b[at]) : high ? 1 : -1;
     }
 
-    /// <summary>str.upper for all but the characters whose upper case is several letters in other places than German and Latin ligatures.</summary>
+    /// <summary>
+    /// str.upper, with the commonest characters whose upper case is several letters (ß, Latin ligatures); the Armenian
+    /// ligatures and the Greek letters with iota subscript keep their one-letter form.
+    /// </summary>
     public static string Upper(string text) => Map(text, Rune.ToUpperInvariant, upper: true);
 
+    /// <summary>str.lower, with the final sigma and İ.</summary>
     public static string Lower(string text) => Map(text, Rune.ToLowerInvariant, upper: false);
 
     private static string Map(string text, Func<Rune, Rune> map, bool upper)
