@@ -6,7 +6,8 @@ namespace Mellum2.Managed.Engine;
 /// <summary>
 /// Threads made for kernels: a fork and join takes well under a microsecond while they spin, and they park when
 /// nothing comes for a while. The calling thread is worker 0. Items are claimed in chunks from a shared counter, so a
-/// worker whose core is taken away by another process does not hold up the rest for longer than a chunk.
+/// worker whose core is taken away by another process does not hold up the rest for longer than a chunk, and one that is
+/// still asleep when the work is done not at all.
 /// One call at a time; nothing is allocated per call.
 /// </summary>
 public sealed unsafe class WorkerPool : IDisposable
@@ -14,6 +15,12 @@ public sealed unsafe class WorkerPool : IDisposable
     // How often a waiting thread looks before it parks or yields: about 100 µs, longer than the gaps between the
     // kernels of a token and short enough not to steal a core for long.
     private const int SpinsBeforePark = 4000;
+
+    // State.Call: which call it is, whether it still takes members, and how many of the threads work on it.
+    private const long OneGeneration = 1L << 32;
+    private const long Generation = -OneGeneration;
+    private const long Closed = 1L << 31;
+    private const long Members = Closed - 1;
 
     private readonly Thread[] _threads;
     private readonly SemaphoreSlim _wake = new(0);
@@ -42,7 +49,7 @@ public sealed unsafe class WorkerPool : IDisposable
 
     /// <summary>
     /// Runs items 0 … <paramref name="count"/> − 1 of <paramref name="job"/> and returns when all are done. An
-    /// exception in a worker is thrown here, after all have stopped.
+    /// exception in a worker is thrown here, after all have stopped; items may then be left out.
     /// </summary>
     /// <param name="job">The job, a local variable of the caller: workers see it where it lies on the stack.</param>
     /// <param name="count">How many items there are.</param>
@@ -79,8 +86,7 @@ public sealed unsafe class WorkerPool : IDisposable
         if (Volatile.Read(ref _state->Stopping) != 0)
             return;
         Volatile.Write(ref _state->Stopping, 1);
-        Interlocked.Increment(ref _state->Generation);
-        _wake.Release(Math.Max(_threads.Length, 1));
+        Publish(Closed);
         foreach (Thread thread in _threads)
             thread.Join();
         _wake.Dispose();
@@ -93,41 +99,78 @@ public sealed unsafe class WorkerPool : IDisposable
         _state->Items = count;
         _state->Chunk = chunk;
         _state->Next = 0;
-        _state->Done = 0;
-        Interlocked.Increment(ref _state->Generation);
-        int parked = Volatile.Read(ref _state->Parked);
+        Publish(0);
+        run(this, job, 0);
+        // Every item is claimed. Who has not come by now stays away: the call waits for those that work, not for a thread
+        // that the system has yet to schedule.
+        Interlocked.Or(ref _state->Call, Closed);
+        int spins = 0;
+        while ((Volatile.Read(ref _state->Call) & Members) != 0)
+            Pause(ref spins);
+    }
+
+    // Begins a call without members and wakes who sleeps.
+    private void Publish(long state)
+    {
+        Interlocked.Exchange(ref _state->Call, (Volatile.Read(ref _state->Call) & Generation) + OneGeneration | state);
+        int parked = Interlocked.Exchange(ref _state->Parked, 0);
         if (parked > 0)
             _wake.Release(parked);
-        run(this, job, 0);
-        int spins = 0;
-        while (Volatile.Read(ref _state->Done) != Count - 1)
-            Pause(ref spins);
     }
 
     private void Work(int worker)
     {
-        int seen = 0;
+        long seen = 0;
+        int spins = 0;
         while (true)
         {
-            int spins = 0;
-            while (Volatile.Read(ref _state->Generation) == seen)
+            long call = Volatile.Read(ref _state->Call);
+            if ((call & Generation) == seen)
             {
                 if (++spins < SpinsBeforePark)
                 {
                     Thread.SpinWait(1);
                     continue;
                 }
-                Interlocked.Increment(ref _state->Parked);
-                if (Volatile.Read(ref _state->Generation) == seen)
-                    _wake.Wait();
-                Interlocked.Decrement(ref _state->Parked);
+                Park(seen);
                 spins = 0;
+                continue;
             }
-            seen = Volatile.Read(ref _state->Generation);
             if (Volatile.Read(ref _state->Stopping) != 0)
                 return;
+            if ((call & Closed) != 0)
+            {
+                seen = call & Generation;
+                continue;
+            }
+            if (Interlocked.CompareExchange(ref _state->Call, call + 1, call) != call)
+                continue;
+            seen = call & Generation;
             _state->Run(this, _state->Job, worker);
-            Interlocked.Increment(ref _state->Done);
+            Interlocked.Decrement(ref _state->Call);
+            spins = 0;
+        }
+    }
+
+    // Parked counts the sleepers that nobody wakes yet. Whoever lowers it owes a permit for each, so that permits never pile
+    // up and no sleeper is forgotten.
+    private void Park(long seen)
+    {
+        Interlocked.Increment(ref _state->Parked);
+        if ((Volatile.Read(ref _state->Call) & Generation) == seen || !Unpark())
+            _wake.Wait();
+    }
+
+    // False where a call has counted this worker among the sleepers: its permit is on the way.
+    private bool Unpark()
+    {
+        while (true)
+        {
+            int parked = Volatile.Read(ref _state->Parked);
+            if (parked == 0)
+                return false;
+            if (Interlocked.CompareExchange(ref _state->Parked, parked - 1, parked) == parked)
+                return true;
         }
     }
 
@@ -164,8 +207,7 @@ public sealed unsafe class WorkerPool : IDisposable
     [StructLayout(LayoutKind.Explicit, Size = 512)]
     private struct State
     {
-        [FieldOffset(0)] public int Generation;
-        [FieldOffset(128)] public int Done;
+        [FieldOffset(0)] public long Call;
         [FieldOffset(192)] public long Next;
         [FieldOffset(256)] public void* Job;
         [FieldOffset(264)] public delegate*<WorkerPool, void*, int, void> Run;

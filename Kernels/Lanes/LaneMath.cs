@@ -41,4 +41,41 @@ internal static class LaneMath<T> where T : struct, ILanes<T>
         T one = T.Broadcast(1f);
         return T.SelectLess(z, T.Broadcast(-87f), T.Zero, z / (one + Exp(T.Zero - z)));
     }
+
+    /// <summary>
+    /// ln x: x = 2ⁿ·m with m in [√½, √2), then m − 1 − (m − 1)²/2 and a polynomial of degree 8 times (m − 1)³.
+    /// Subnormal numbers are exact inputs too; 0 gives −∞, ∞ gives ∞, negative numbers and NaN give NaN.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static T Log(T x)
+    {
+        T one = T.Broadcast(1f), infinity = T.Broadcast(float.PositiveInfinity), smallest = T.Broadcast(1.17549435e-38f);
+        T.SplitExponent(T.SelectLess(x, smallest, x * T.Broadcast(8388608f), x), out T m, out T n);
+        n = T.SelectLess(x, smallest, n - T.Broadcast(23f), n);
+        T upper = T.Broadcast(1.41421354f);
+        n = T.SelectLess(m, upper, n, n + one);
+        m = T.SelectLess(m, upper, m, m * T.Broadcast(0.5f));
+        T f = m - one, square = f * f;
+        T p = T.Broadcast(7.0376836e-2f);
+        p = T.FusedMultiplyAdd(p, f, T.Broadcast(-1.1514610e-1f));
+        p = T.FusedMultiplyAdd(p, f, T.Broadcast(1.1676999e-1f));
+        p = T.FusedMultiplyAdd(p, f, T.Broadcast(-1.2420141e-1f));
+        p = T.FusedMultiplyAdd(p, f, T.Broadcast(1.4249323e-1f));
+        p = T.FusedMultiplyAdd(p, f, T.Broadcast(-1.6668057e-1f));
+        p = T.FusedMultiplyAdd(p, f, T.Broadcast(2.0000715e-1f));
+        p = T.FusedMultiplyAdd(p, f, T.Broadcast(-2.4999994e-1f));
+        p = T.FusedMultiplyAdd(p, f, T.Broadcast(3.3333331e-1f));
+        p = p * square * f;
+        p = T.FusedMultiplyAdd(n, T.Broadcast(-2.12194440e-4f), p);
+        p = T.FusedMultiplyAdd(square, T.Broadcast(-0.5f), p);
+        T result = T.FusedMultiplyAdd(n, T.Broadcast(0.693359375f), f + p);
+        result = T.SelectLess(x, infinity, result, x);
+        return T.SelectLess(T.Zero, x, result, T.SelectLess(x, T.Zero, T.Broadcast(float.NaN), x - infinity));
+    }
+
+    /// <summary>The logarithm of one number, the same bits as in a vector.</summary>
+    public static float Log(float x) => T.MaxLane(Log(T.Broadcast(x)));
+
+    /// <summary>The exponential of one number, the same bits as in a vector.</summary>
+    public static float Exp(float x) => T.MaxLane(Exp(T.Broadcast(x)));
 }
