@@ -198,6 +198,7 @@ public sealed unsafe partial class SimdKernels<TLanes>
             PackJob<TLanes, TSource> pack = new(call);
             _pool.For(ref pack, items, (long)rows * columns <= SmallProduct / 4 ? items : 1);
         }
+        call.Scratch.Reserve(TiledProduct<TLanes, TSource>.ScratchFloats);
         // Sixteen items for each worker balance the load; eight panels are enough to keep packed rows in cache.
         int panels = call.Layout.Panels;
         call.PanelsPerItem = (int)Math.Clamp((long)count * panels / (16 * _pool.Count), 1, 8);

@@ -88,7 +88,7 @@ internal unsafe struct TileJob<T, TSource>(ProductCall call) : IParallelJob
     /// <inheritdoc/>
     public readonly void Run(int begin, int end, int worker)
     {
-        float* scratch = call.Scratch.Worker(worker, TiledProduct<T, TSource>.ScratchFloats);
+        float* scratch = call.Scratch.Worker(worker);
         int panels = call.Layout.Panels, columns = call.Layout.Rows;
         int groups = (panels + call.PanelsPerItem - 1) / call.PanelsPerItem;
         int chunks = TiledProduct<T, TSource>.Chunks(call.Layout.Columns);

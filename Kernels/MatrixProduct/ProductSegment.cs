@@ -79,8 +79,15 @@ internal sealed unsafe class ProductScratch(int workers)
     private NativeBuffer? _packed;
     private NativeBuffer? _segments;
 
+    /// <summary>Makes sure that each worker has room for <paramref name="floats"/> floats, whether it gets work or not.</summary>
+    public void Reserve(long floats)
+    {
+        for (int worker = 0; worker < _worker.Length; worker++)
+            Grow(ref _worker[worker], floats * sizeof(float));
+    }
+
     /// <summary>The memory of one worker.</summary>
-    public float* Worker(int worker, long floats) => (float*)Grow(ref _worker[worker], floats * sizeof(float));
+    public float* Worker(int worker) => (float*)_worker[worker]!.Pointer;
 
     /// <summary>The packed rows of a call.</summary>
     public float* Packed(long floats) => (float*)Grow(ref _packed, floats * sizeof(float));
