@@ -7,6 +7,8 @@ public sealed unsafe partial class SimdKernels<TLanes>
     // Rows of a segment of a tiled product: a multiple of all tile heights whose packed chunk stays in the second-level cache.
     private const int SegmentRows = 252;
 
+    private const int SmallestSegment = 8;
+
     // Packed rows that exist at once; longer products go in batches.
     private const long PackedFloatsLimit = 4 << 20;
 
@@ -26,12 +28,9 @@ public sealed unsafe partial class SimdKernels<TLanes>
         if (x.Rows == 0 || w.Rows == 0)
             return;
         ProductCall call = NewCall(x, null, 1, w, y);
-        call.Segments = Scratch.Segments(x.Rows / SegmentRows + 1);
-        bool direct = w.Format != DType.F32 && x.Rows <= DirectRows;
-        if (direct)
-            call.Segments[call.SegmentCount++] = new ProductSegment(w, 0, x.Rows);
-        else
-            AddSegments(ref call, w, 0, x.Rows);
+        call.Segments = Scratch.Segments(x.Rows / SmallestSegment + 1);
+        bool direct = x.Rows <= DirectLimit(w.Format, in call.Layout);
+        AddSegments(ref call, w, 0, x.Rows, direct);
         Multiply(ref call, w, direct, Largest(w));
     }
 
@@ -48,36 +47,38 @@ public sealed unsafe partial class SimdKernels<TLanes>
             return;
         ProductCall call = NewCall(x, order, slots, first, y);
         float largest = 0;
-        bool packs = first.Format == DType.F32;
-        call.Segments = Scratch.Segments(experts.Length + rows / SegmentRows);
-        for (int e = 0; e < experts.Length; e++)
+        foreach (WeightMatrix w in experts)
         {
-            WeightMatrix w = experts[e];
             if (w.Format != first.Format || w.Rows != first.Rows || w.Columns != first.Columns || w.Layout != first.Layout)
                 throw new ArgumentException($"{w.Name} [{w.Rows}, {w.Columns}] of {w.Format} is not of the kind of {first.Name}.");
-            int count = offset[e + 1] - offset[e];
             largest = MathF.Max(largest, Largest(w));
-            if (count > DirectRows)
-                packs = true;
-            else if (count > 0 && first.Format != DType.F32)
-                call.Segments[call.SegmentCount++] = new ProductSegment(w, offset[e], count);
         }
-        Multiply(ref call, first, direct: true, largest);
-        if (!packs)
-            return;
-        call.SegmentCount = 0;
-        for (int e = 0; e < experts.Length; e++)
+        call.Segments = Scratch.Segments(experts.Length + rows / SmallestSegment);
+        int limit = DirectLimit(first.Format, in call.Layout);
+        for (int pass = 0; pass < 2; pass++)
         {
-            int count = offset[e + 1] - offset[e];
-            if (count > (first.Format == DType.F32 ? 0 : DirectRows))
-                AddSegments(ref call, experts[e], offset[e], count);
+            bool direct = pass == 0;
+            call.SegmentCount = 0;
+            for (int e = 0; e < experts.Length; e++)
+            {
+                int count = offset[e + 1] - offset[e];
+                if (count > 0 && count <= limit == direct)
+                    AddSegments(ref call, experts[e], offset[e], count, direct);
+            }
+            Multiply(ref call, first, direct, largest);
         }
-        Multiply(ref call, first, direct: false, largest);
     }
 
     private ProductScratch Scratch => _product ??= new ProductScratch(_pool.Count);
 
-    private static int DirectRows => DirectProduct<TLanes, BFloat16Weights<TLanes>>.MaxRows;
+    // Up to how many rows a product decodes the weights of a format as they stream by.
+    private static int DirectLimit(DType format, in PanelLayout layout) => format switch
+    {
+        DType.F32 => 0,
+        DType.BF16 => DirectProduct<TLanes, BFloat16Weights<TLanes>>.Limit(in layout),
+        DType.F16 => DirectProduct<TLanes, Float16Weights<TLanes>>.Limit(in layout),
+        _ => DirectProduct<TLanes, Float8Weights<TLanes>>.Limit(in layout),
+    };
 
     private static float Largest(WeightMatrix w) => w.Scales?.Largest ?? 0;
 
@@ -100,10 +101,11 @@ public sealed unsafe partial class SimdKernels<TLanes>
     };
 
     // Cuts the rows of one matrix into segments of nearly equal size.
-    private static void AddSegments(ref ProductCall call, WeightMatrix w, int firstRow, int rows)
+    private static void AddSegments(ref ProductCall call, WeightMatrix w, int firstRow, int rows, bool direct)
     {
-        int height = TiledProduct<TLanes, SinglePanels<TLanes>>.EvenHeight(rows);
-        int segments = (rows + SegmentRows - 1) / SegmentRows;
+        int most = direct ? DirectProduct<TLanes, BFloat16Weights<TLanes>>.Rows(in call.Layout) : SegmentRows;
+        int height = direct ? Math.Min(most, 8) : TiledProduct<TLanes, SinglePanels<TLanes>>.EvenHeight(rows);
+        int segments = (rows + most - 1) / most;
         int size = ((rows + segments - 1) / segments + height - 1) / height * height;
         for (int begin = 0; begin < rows; begin += size)
         {

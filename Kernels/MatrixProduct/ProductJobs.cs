@@ -27,7 +27,7 @@ internal unsafe struct ProductCall
     public int PanelsPerItem;
 }
 
-/// <summary>Item = (segment, panel): up to four rows by a panel that is decoded as it streams by.</summary>
+/// <summary>Item = (segment, panel): a few rows by a panel that is decoded as it streams by.</summary>
 internal unsafe struct DirectJob<T, TFormat>(ProductCall call) : IParallelJob
     where T : struct, ILanes<T>
     where TFormat : struct, IWeightFormat<T>
@@ -37,8 +37,8 @@ internal unsafe struct DirectJob<T, TFormat>(ProductCall call) : IParallelJob
     /// <inheritdoc/>
     public readonly void Run(int begin, int end, int worker)
     {
-        float* corner = stackalloc float[4 * PanelRows];
-        float** rows = stackalloc float*[4];
+        float* corner = stackalloc float[DirectProduct<T, TFormat>.MaxRows * PanelRows];
+        float** rows = stackalloc float*[DirectProduct<T, TFormat>.MaxRows];
         int panels = call.Layout.Panels, columns = call.Layout.Rows;
         for (int item = begin; item < end; item++)
         {
@@ -80,7 +80,10 @@ internal unsafe struct PackJob<T, TSource>(ProductCall call) : IParallelJob
     }
 }
 
-/// <summary>Item = (segment, group of panels): packed rows by panels.</summary>
+/// <summary>
+/// Item = (group of panels, segment): packed rows by panels. All segments meet a panel one after the other, so that it
+/// comes from memory once.
+/// </summary>
 internal unsafe struct TileJob<T, TSource>(ProductCall call) : IParallelJob
     where T : struct, ILanes<T>
     where TSource : struct, IPanelSource<T>
@@ -90,12 +93,12 @@ internal unsafe struct TileJob<T, TSource>(ProductCall call) : IParallelJob
     {
         float* scratch = call.Scratch.Worker(worker);
         int panels = call.Layout.Panels, columns = call.Layout.Rows;
-        int groups = (panels + call.PanelsPerItem - 1) / call.PanelsPerItem;
         int chunks = TiledProduct<T, TSource>.Chunks(call.Layout.Columns);
         for (int item = begin; item < end; item++)
         {
-            ref ProductSegment segment = ref call.Segments[item / groups];
-            int firstPanel = item % groups * call.PanelsPerItem, lastPanel = Math.Min(firstPanel + call.PanelsPerItem, panels);
+            ref ProductSegment segment = ref call.Segments[item % call.SegmentCount];
+            int firstPanel = item / call.SegmentCount * call.PanelsPerItem;
+            int lastPanel = Math.Min(firstPanel + call.PanelsPerItem, panels);
             float* y = call.Y + (long)segment.FirstRow * columns;
             // Chunks outside, panels inside: the packed rows of a chunk stay in the second-level cache.
             for (int chunk = 0; chunk < chunks; chunk++)
@@ -103,8 +106,11 @@ internal unsafe struct TileJob<T, TSource>(ProductCall call) : IParallelJob
                 for (int index = firstPanel; index < lastPanel; index++)
                 {
                     PanelView panel = segment.Panel(in call.Layout, index);
+                    bool last = index == lastPanel - 1;
+                    PanelView following = segment.Panel(in call.Layout, last ? firstPanel : index + 1);
+                    byte* next = (byte*)following.At((last ? chunk + 1 : chunk) * TiledProduct<T, TSource>.ChunkColumns);
                     int n = index * call.Layout.PanelRows, valid = Math.Min(panel.Width, columns - n);
-                    TiledProduct<T, TSource>.Multiply(in segment, in panel, chunk, y + n, columns, valid, scratch);
+                    TiledProduct<T, TSource>.Multiply(in segment, in panel, chunk, y + n, columns, valid, scratch, next);
                 }
             }
         }

@@ -53,6 +53,7 @@ internal unsafe struct ProductSegment
     {
         Weights = Weights + layout.Offset(panel),
         Width = layout.Width(panel),
+        Group = layout.Group,
         Columns = layout.Columns,
         Scales = Scales == null ? null : Scales + (long)panel * ScaleBlocks * ScaleStep,
         ScaleBlocks = ScaleBlocks,

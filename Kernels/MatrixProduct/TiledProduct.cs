@@ -1,3 +1,5 @@
+using System.Runtime.Intrinsics.X86;
+
 namespace Mellum2.Managed.Kernels;
 
 /// <summary>
@@ -11,7 +13,7 @@ internal static unsafe class TiledProduct<T, TSource> where T : struct, ILanes<T
     /// The columns of a chunk, a multiple of the scale block: a tile of them and the weights that it meets stay in the
     /// caches of a core.
     /// </summary>
-    public const int ChunkColumns = 384;
+    public const int ChunkColumns = 512;
 
     /// <summary>The distance of the two halves of a decoded panel of 64 rows; the slack takes an incomplete group.</summary>
     public const int HalfStride = (ChunkColumns + 4) * PanelLayout.TileColumns;
@@ -69,11 +71,15 @@ internal static unsafe class TiledProduct<T, TSource> where T : struct, ILanes<T
     /// <param name="stride">The distance of result rows.</param>
     /// <param name="valid">The rows of the panel that are not padding.</param>
     /// <param name="scratch">The worker's <see cref="ScratchFloats"/> floats.</param>
-    public static void Multiply(in ProductSegment segment, in PanelView panel, int chunk, float* y, long stride, int valid, float* scratch)
+    /// <param name="next">The weights of the call that will follow, as many as here.</param>
+    public static void Multiply(in ProductSegment segment, in PanelView panel, int chunk, float* y, long stride, int valid, float* scratch, byte* next)
     {
         int begin = chunk * ChunkColumns, length = Math.Min(ChunkColumns, panel.Columns - begin);
         float* b = TSource.Chunk(in panel, begin, begin + length, scratch);
         float* corner = scratch + 2 * HalfStride;
+        // Each k of each tile fetches a little of what follows, so that no tile has to wait for memory.
+        int halves = (valid + PanelLayout.TileColumns - 1) / PanelLayout.TileColumns;
+        nint step = (nint)(panel.ChunkBytes(length) / ((long)halves * segment.Tiles * Math.Max(length, 1)));
         for (int n = 0; n < valid; n += PanelLayout.TileColumns)
         {
             int width = Math.Min(PanelLayout.TileColumns, valid - n);
@@ -84,28 +90,42 @@ internal static unsafe class TiledProduct<T, TSource> where T : struct, ILanes<T
                 float* c = y + first * stride + n;
                 if (count == height && width == PanelLayout.TileColumns)
                 {
-                    Tile(height, length, a, b, c, stride, start: chunk == 0);
+                    Prefetch(c + segment.TileHeight * stride, stride, Math.Min(segment.TileHeight, segment.Rows - first - segment.TileHeight));
+                    Tile(height, length, a, b, c, stride, chunk == 0, next, step);
                 }
                 else
                 {
                     // A tile that sticks out of y is made aside.
                     if (chunk != 0)
                         Copy(c, stride, corner, PanelLayout.TileColumns, count, width);
-                    Tile(height, length, a, b, corner, PanelLayout.TileColumns, start: chunk == 0);
+                    Tile(height, length, a, b, corner, PanelLayout.TileColumns, chunk == 0, next, step);
                     Copy(corner, PanelLayout.TileColumns, c, stride, count, width);
                 }
                 a += (long)segment.TileHeight * length;
+                next += step * length;
             }
             b += HalfStride;
         }
     }
 
-    private static void Tile(int height, int length, float* a, float* b, float* c, long stride, bool start)
+    private static void Tile(int height, int length, float* a, float* b, float* c, long stride, bool start, byte* next, nint step)
     {
         if (T.Accumulators >= 28)
-            WideTile<T>.Run(height, length, a, b, c, stride, start);
+            WideTile<T>.Run(height, length, a, b, c, stride, start, next, step);
         else
             NarrowTile<T>.Run(height, length, a, b, c, stride, start);
+    }
+
+    // The sums of the next tile, which are rows far apart, are on their way while this one is made.
+    private static void Prefetch(float* c, long stride, int rows)
+    {
+        if (!Sse.IsSupported)
+            return;
+        for (int r = 0; r < rows; r++)
+        {
+            Sse.Prefetch0(c + r * stride);
+            Sse.Prefetch0(c + r * stride + PanelLayout.Lanes);
+        }
     }
 
     private static void Copy(float* source, long sourceStride, float* target, long targetStride, int rows, int columns)

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics.X86;
 
 namespace Mellum2.Managed.Kernels;
 
@@ -15,30 +16,39 @@ internal static unsafe class WideTile<T> where T : struct, ILanes<T>
     public static int Height(int rows) => rows switch { 1 => 1, 2 => 2, 3 or 4 => 4, 5 or 6 => 6, 7 or 8 => 8, 9 or 10 => 10, _ => MaxHeight };
 
     /// <summary>c = (<paramref name="start"/> ? 0 : c) + aᵀ·b, each element one chain over rising k.</summary>
-    public static void Run(int height, int length, float* a, float* b, float* c, long stride, bool start)
+    /// <param name="height">The rows of the tile.</param>
+    /// <param name="length">The number of k.</param>
+    /// <param name="a">The packed rows.</param>
+    /// <param name="b">The panel.</param>
+    /// <param name="c">The sums.</param>
+    /// <param name="stride">The distance of their rows.</param>
+    /// <param name="start">Whether the chains begin here, at 0.</param>
+    /// <param name="next">What is needed next, brought towards the core meanwhile; any address will do.</param>
+    /// <param name="step">How far to go through that for each k.</param>
+    public static void Run(int height, int length, float* a, float* b, float* c, long stride, bool start, byte* next, nint step)
     {
         switch (height)
         {
             case 14:
-                Rows14(length, a, b, c, stride, start);
+                Rows14(length, a, b, c, stride, start, next, step);
                 break;
             case 10:
-                Rows10(length, a, b, c, stride, start);
+                Rows10(length, a, b, c, stride, start, next, step);
                 break;
             case 8:
-                Rows8(length, a, b, c, stride, start);
+                Rows8(length, a, b, c, stride, start, next, step);
                 break;
             case 6:
-                Rows6(length, a, b, c, stride, start);
+                Rows6(length, a, b, c, stride, start, next, step);
                 break;
             case 4:
-                Rows4(length, a, b, c, stride, start);
+                Rows4(length, a, b, c, stride, start, next, step);
                 break;
             case 2:
-                Rows2(length, a, b, c, stride, start);
+                Rows2(length, a, b, c, stride, start, next, step);
                 break;
             case 1:
-                Rows1(length, a, b, c, stride, start);
+                Rows1(length, a, b, c, stride, start, next, step);
                 break;
             default:
                 throw new ArgumentOutOfRangeException(nameof(height));
@@ -46,7 +56,7 @@ internal static unsafe class WideTile<T> where T : struct, ILanes<T>
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private static void Rows14(int length, float* a, float* b, float* c, long stride, bool start)
+    private static void Rows14(int length, float* a, float* b, float* c, long stride, bool start, byte* next, nint step)
     {
         T c00 = T.Zero, c01 = T.Zero;
         T c10 = T.Zero, c11 = T.Zero;
@@ -98,6 +108,7 @@ internal static unsafe class WideTile<T> where T : struct, ILanes<T>
             Step(a[13], b0, b1, ref cd0, ref cd1);
             a += 14;
             b += PanelLayout.TileColumns;
+            Prefetch(ref next, step);
         }
         Store(c00, c01, c);
         Store(c10, c11, c + stride);
@@ -116,7 +127,7 @@ internal static unsafe class WideTile<T> where T : struct, ILanes<T>
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private static void Rows10(int length, float* a, float* b, float* c, long stride, bool start)
+    private static void Rows10(int length, float* a, float* b, float* c, long stride, bool start, byte* next, nint step)
     {
         T c00 = T.Zero, c01 = T.Zero;
         T c10 = T.Zero, c11 = T.Zero;
@@ -156,6 +167,7 @@ internal static unsafe class WideTile<T> where T : struct, ILanes<T>
             Step(a[9], b0, b1, ref c90, ref c91);
             a += 10;
             b += PanelLayout.TileColumns;
+            Prefetch(ref next, step);
         }
         Store(c00, c01, c);
         Store(c10, c11, c + stride);
@@ -170,7 +182,7 @@ internal static unsafe class WideTile<T> where T : struct, ILanes<T>
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private static void Rows8(int length, float* a, float* b, float* c, long stride, bool start)
+    private static void Rows8(int length, float* a, float* b, float* c, long stride, bool start, byte* next, nint step)
     {
         T c00 = T.Zero, c01 = T.Zero;
         T c10 = T.Zero, c11 = T.Zero;
@@ -204,6 +216,7 @@ internal static unsafe class WideTile<T> where T : struct, ILanes<T>
             Step(a[7], b0, b1, ref c70, ref c71);
             a += 8;
             b += PanelLayout.TileColumns;
+            Prefetch(ref next, step);
         }
         Store(c00, c01, c);
         Store(c10, c11, c + stride);
@@ -216,7 +229,7 @@ internal static unsafe class WideTile<T> where T : struct, ILanes<T>
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private static void Rows6(int length, float* a, float* b, float* c, long stride, bool start)
+    private static void Rows6(int length, float* a, float* b, float* c, long stride, bool start, byte* next, nint step)
     {
         T c00 = T.Zero, c01 = T.Zero;
         T c10 = T.Zero, c11 = T.Zero;
@@ -244,6 +257,7 @@ internal static unsafe class WideTile<T> where T : struct, ILanes<T>
             Step(a[5], b0, b1, ref c50, ref c51);
             a += 6;
             b += PanelLayout.TileColumns;
+            Prefetch(ref next, step);
         }
         Store(c00, c01, c);
         Store(c10, c11, c + stride);
@@ -254,7 +268,7 @@ internal static unsafe class WideTile<T> where T : struct, ILanes<T>
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private static void Rows4(int length, float* a, float* b, float* c, long stride, bool start)
+    private static void Rows4(int length, float* a, float* b, float* c, long stride, bool start, byte* next, nint step)
     {
         T c00 = T.Zero, c01 = T.Zero;
         T c10 = T.Zero, c11 = T.Zero;
@@ -276,6 +290,7 @@ internal static unsafe class WideTile<T> where T : struct, ILanes<T>
             Step(a[3], b0, b1, ref c30, ref c31);
             a += 4;
             b += PanelLayout.TileColumns;
+            Prefetch(ref next, step);
         }
         Store(c00, c01, c);
         Store(c10, c11, c + stride);
@@ -284,7 +299,7 @@ internal static unsafe class WideTile<T> where T : struct, ILanes<T>
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private static void Rows2(int length, float* a, float* b, float* c, long stride, bool start)
+    private static void Rows2(int length, float* a, float* b, float* c, long stride, bool start, byte* next, nint step)
     {
         T c00 = T.Zero, c01 = T.Zero;
         T c10 = T.Zero, c11 = T.Zero;
@@ -300,13 +315,14 @@ internal static unsafe class WideTile<T> where T : struct, ILanes<T>
             Step(a[1], b0, b1, ref c10, ref c11);
             a += 2;
             b += PanelLayout.TileColumns;
+            Prefetch(ref next, step);
         }
         Store(c00, c01, c);
         Store(c10, c11, c + stride);
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private static void Rows1(int length, float* a, float* b, float* c, long stride, bool start)
+    private static void Rows1(int length, float* a, float* b, float* c, long stride, bool start, byte* next, nint step)
     {
         T c00 = T.Zero, c01 = T.Zero;
         if (!start)
@@ -319,6 +335,7 @@ internal static unsafe class WideTile<T> where T : struct, ILanes<T>
             Step(a[0], b0, b1, ref c00, ref c01);
             a += 1;
             b += PanelLayout.TileColumns;
+            Prefetch(ref next, step);
         }
         Store(c00, c01, c);
     }
@@ -336,6 +353,15 @@ internal static unsafe class WideTile<T> where T : struct, ILanes<T>
         T broadcast = T.Broadcast(a);
         c0 = T.FusedMultiplyAdd(broadcast, b0, c0);
         c1 = T.FusedMultiplyAdd(broadcast, b1, c1);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Prefetch(ref byte* next, nint step)
+    {
+        if (!Sse.IsSupported)
+            return;
+        Sse.Prefetch1(next);
+        next += step;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -46,11 +46,16 @@ public sealed unsafe class ProductAllocationTests : IDisposable
         const int Calls = 100;
         for (int i = 0; i < 3; i++)
             product();
-        long native = NativeBuffer.AllocatedBytes, before = GC.GetTotalAllocatedBytes(true);
-        for (int i = 0; i < Calls; i++)
-            product();
-        // Less than one object a call; the test host itself allocates now and then.
-        Assert.InRange(GC.GetTotalAllocatedBytes(true) - before, 0, Calls * 20);
+        // The test host and the question itself allocate; a product that did would come to more, in every attempt.
+        long native = NativeBuffer.AllocatedBytes, least = long.MaxValue;
+        for (int attempt = 0; attempt < 5; attempt++)
+        {
+            long before = GC.GetTotalAllocatedBytes(true);
+            for (int i = 0; i < Calls; i++)
+                product();
+            least = Math.Min(least, GC.GetTotalAllocatedBytes(true) - before);
+        }
+        Assert.InRange(least, 0, 4 * Calls);
         Assert.Equal(native, NativeBuffer.AllocatedBytes);
     }
 }
