@@ -1,0 +1,364 @@
+using System.Runtime.CompilerServices;
+
+namespace Mellum2.Managed.Kernels;
+
+/// <summary>
+/// Products of a few rows with a panel, decoded as it streams by: what decoding a token runs on. Each result is one
+/// chain over rising k; the four vectors of a panel are four independent chains for each row.
+/// </summary>
+internal static unsafe class DirectProduct<T, TFormat> where T : struct, ILanes<T> where TFormat : struct, IWeightFormat<T>
+{
+    /// <summary>The most rows of x that a call takes.</summary>
+    public const int MaxRows = 64;
+
+    /// <summary>
+    /// How many rows of x a call should take: after the first pass, the panel and the rows come from the second-level cache.
+    /// </summary>
+    public static int Rows(in PanelLayout layout)
+    {
+        long row = Math.Max(layout.Columns, 1) * (long)sizeof(float);
+        return (int)Math.Clamp((CacheBytes - PanelBytes(in layout)) / row / PassRows * PassRows, PassRows, MaxRows);
+    }
+
+    /// <summary>
+    /// Up to how many rows this is faster than packing them: any number where decoding is next to nothing and a panel stays
+    /// in the second-level cache, else until decoding once for many rows pays for packing them.
+    /// </summary>
+    public static int Limit(in PanelLayout layout)
+    {
+        bool shift = TFormat.Group == 2 && TFormat.ScaleFactor == 1;
+        if (PassRows == 1)
+            return shift ? 6 : 2;
+        return shift && PanelBytes(in layout) <= CacheBytes * 2 / 5 ? int.MaxValue : 32;
+    }
+
+    // With sixteen registers, more than one row would spill.
+    private static int PassRows => T.Accumulators >= 28 ? WidePassRows : 1;
+
+    private const int WidePassRows = 8;
+
+    // What panel and rows may have of a second-level cache of 1 MiB.
+    private const int CacheBytes = 960 << 10;
+
+    /// <summary>y[r][n] = Σ x[r][k]·w[n, k] for the rows n of the panel, padding included.</summary>
+    /// <param name="panel">The panel.</param>
+    /// <param name="x">The rows of activations.</param>
+    /// <param name="count">How many there are, at most <see cref="MaxRows"/>.</param>
+    /// <param name="y">The first result.</param>
+    /// <param name="stride">The distance of result rows.</param>
+    public static void Run(in PanelView panel, float** x, int count, float* y, long stride)
+    {
+        for (int first = 0; first < count; first += PassRows)
+            Pass(in panel, x + first, Math.Min(PassRows, count - first), y + first * stride, stride);
+        int whole = panel.Columns / TFormat.Group * TFormat.Group;
+        if (whole < panel.Columns)
+        {
+            for (int r = 0; r < count; r++)
+                for (int lane = 0; lane < panel.Width; lane += PanelLayout.Lanes)
+                    Tail(in panel, lane, whole, x[r], y + r * stride + lane);
+        }
+    }
+
+    private static long PanelBytes(in PanelLayout layout) => (long)layout.PanelRows * layout.Dwords * sizeof(uint);
+
+    private static void Pass(in PanelView panel, float** x, int count, float* y, long stride)
+    {
+        if (panel.Width < 4 * PanelLayout.Lanes)
+        {
+            for (int r = 0; r < count; r++)
+                for (int lane = 0; lane < panel.Width; lane += PanelLayout.Lanes)
+                    Column(in panel, lane, x[r], y + r * stride + lane);
+        }
+        else if (count == 1)
+        {
+            Row(in panel, x[0], y);
+        }
+        else if (count == 2)
+        {
+            TwoRows(in panel, x[0], x[1], y, y + stride);
+        }
+        else
+        {
+            Filled(in panel, x, count, y, stride);
+        }
+    }
+
+    // Three rows are four, and five to seven are eight, of which the last ones are dropped.
+    private static void Filled(in PanelView panel, float** x, int count, float* y, long stride)
+    {
+        const int Width = 2 * PanelLayout.Lanes;
+        int rows = count <= 4 ? 4 : WidePassRows;
+        float** filled = stackalloc float*[rows];
+        float* aside = stackalloc float[rows * Width];
+        for (int r = 0; r < rows; r++)
+            filled[r] = x[Math.Min(r, count - 1)];
+        for (int lane = 0; lane < panel.Width; lane += Width)
+        {
+            float* target = count == rows ? y + lane : aside;
+            long distance = count == rows ? stride : Width;
+            if (rows == 4)
+                FourRows(in panel, lane, filled, target, distance);
+            else
+                EightRows(in panel, lane, filled, target, distance);
+            for (int r = 0; r < count && target == aside; r++)
+                Store(y + r * stride + lane, T.Load(aside + r * Width), T.Load(aside + r * Width + PanelLayout.Lanes));
+        }
+    }
+
+    // The columns of the last, incomplete group: padding takes no part in a chain.
+    private static void Tail(in PanelView panel, int lane, int k, float* x, float* y)
+    {
+        T scale = panel.Scale<T, TFormat>(panel.ScaleBlocks - 1, lane);
+        TFormat.Decode(panel.Weights + (long)(k / TFormat.Group) * panel.Width + lane, scale, out T w0, out T w1, out T w2, out _);
+        int count = panel.Columns - k;
+        T c = T.FusedMultiplyAdd(T.Broadcast(x[k]), w0, T.Load(y));
+        if (count > 1)
+            c = T.FusedMultiplyAdd(T.Broadcast(x[k + 1]), w1, c);
+        if (count > 2)
+            c = T.FusedMultiplyAdd(T.Broadcast(x[k + 2]), w2, c);
+        T.Store(c, y);
+    }
+
+    // Sixteen rows of a panel that has fewer than 64.
+    private static void Column(in PanelView panel, int lane, float* x, float* y)
+    {
+        T c = T.Zero;
+        uint* w = panel.Weights + lane;
+        int k = 0;
+        for (int block = 0; block < panel.ScaleBlocks; block++)
+        {
+            T scale = panel.Scale<T, TFormat>(block, lane);
+            int end = panel.BlockEnd(block);
+            for (; k + TFormat.Group <= end; k += TFormat.Group)
+            {
+                Multiply(w, scale, x + k, ref c);
+                w += panel.Width;
+            }
+        }
+        T.Store(c, y);
+    }
+
+    private static void Row(in PanelView panel, float* x, float* y)
+    {
+        T c0 = T.Zero, c1 = T.Zero, c2 = T.Zero, c3 = T.Zero;
+        uint* w = panel.Weights;
+        int k = 0;
+        for (int block = 0; block < panel.ScaleBlocks; block++)
+        {
+            T s0 = panel.Scale<T, TFormat>(block, 0), s1 = panel.Scale<T, TFormat>(block, 16);
+            T s2 = panel.Scale<T, TFormat>(block, 32), s3 = panel.Scale<T, TFormat>(block, 48);
+            int end = panel.BlockEnd(block);
+            for (; k + TFormat.Group <= end; k += TFormat.Group)
+            {
+                Multiply(w, s0, x + k, ref c0);
+                Multiply(w + 16, s1, x + k, ref c1);
+                Multiply(w + 32, s2, x + k, ref c2);
+                Multiply(w + 48, s3, x + k, ref c3);
+                w += 64;
+            }
+        }
+        Store(y, c0, c1, c2, c3);
+    }
+
+    private static void TwoRows(in PanelView panel, float* x0, float* x1, float* y0, float* y1)
+    {
+        T c00 = T.Zero, c01 = T.Zero, c02 = T.Zero, c03 = T.Zero;
+        T c10 = T.Zero, c11 = T.Zero, c12 = T.Zero, c13 = T.Zero;
+        uint* w = panel.Weights;
+        int k = 0;
+        for (int block = 0; block < panel.ScaleBlocks; block++)
+        {
+            T s0 = panel.Scale<T, TFormat>(block, 0), s1 = panel.Scale<T, TFormat>(block, 16);
+            T s2 = panel.Scale<T, TFormat>(block, 32), s3 = panel.Scale<T, TFormat>(block, 48);
+            int end = panel.BlockEnd(block);
+            for (; k + TFormat.Group <= end; k += TFormat.Group)
+            {
+                Multiply(w, s0, x0 + k, x1 + k, ref c00, ref c10);
+                Multiply(w + 16, s1, x0 + k, x1 + k, ref c01, ref c11);
+                Multiply(w + 32, s2, x0 + k, x1 + k, ref c02, ref c12);
+                Multiply(w + 48, s3, x0 + k, x1 + k, ref c03, ref c13);
+                w += 64;
+            }
+        }
+        Store(y0, c00, c01, c02, c03);
+        Store(y1, c10, c11, c12, c13);
+    }
+
+    // Two vectors of rows: a broadcast activation serves both at once, and nothing has to leave the registers.
+    private static void FourRows(in PanelView panel, int lane, float** x, float* y, long stride)
+    {
+        T c00 = T.Zero, c01 = T.Zero;
+        T c10 = T.Zero, c11 = T.Zero;
+        T c20 = T.Zero, c21 = T.Zero;
+        T c30 = T.Zero, c31 = T.Zero;
+        float* x0 = x[0], x1 = x[1], x2 = x[2], x3 = x[3];
+        uint* w = panel.Weights + lane;
+        int k = 0;
+        for (int block = 0; block < panel.ScaleBlocks; block++)
+        {
+            T s0 = panel.Scale<T, TFormat>(block, lane), s1 = panel.Scale<T, TFormat>(block, lane + 16);
+            int end = panel.BlockEnd(block);
+            for (; k + TFormat.Group <= end; k += TFormat.Group)
+            {
+                TFormat.Decode(w, s0, out T u0, out T u1, out T u2, out T u3);
+                TFormat.Decode(w + 16, s1, out T v0, out T v1, out T v2, out T v3);
+                Add(x0, u0, v0, ref c00, ref c01);
+                Add(x1, u0, v0, ref c10, ref c11);
+                Add(x2, u0, v0, ref c20, ref c21);
+                Add(x3, u0, v0, ref c30, ref c31);
+                Add(x0 + 1, u1, v1, ref c00, ref c01);
+                Add(x1 + 1, u1, v1, ref c10, ref c11);
+                Add(x2 + 1, u1, v1, ref c20, ref c21);
+                Add(x3 + 1, u1, v1, ref c30, ref c31);
+                if (TFormat.Group > 2)
+                {
+                    Add(x0 + 2, u2, v2, ref c00, ref c01);
+                    Add(x1 + 2, u2, v2, ref c10, ref c11);
+                    Add(x2 + 2, u2, v2, ref c20, ref c21);
+                    Add(x3 + 2, u2, v2, ref c30, ref c31);
+                    Add(x0 + 3, u3, v3, ref c00, ref c01);
+                    Add(x1 + 3, u3, v3, ref c10, ref c11);
+                    Add(x2 + 3, u3, v3, ref c20, ref c21);
+                    Add(x3 + 3, u3, v3, ref c30, ref c31);
+                }
+                w += 64;
+                x0 += TFormat.Group;
+                x1 += TFormat.Group;
+                x2 += TFormat.Group;
+                x3 += TFormat.Group;
+            }
+        }
+        Store(y, c00, c01);
+        Store(y + stride, c10, c11);
+        Store(y + 2 * stride, c20, c21);
+        Store(y + 3 * stride, c30, c31);
+    }
+
+    private static void EightRows(in PanelView panel, int lane, float** x, float* y, long stride)
+    {
+        T c00 = T.Zero, c01 = T.Zero;
+        T c10 = T.Zero, c11 = T.Zero;
+        T c20 = T.Zero, c21 = T.Zero;
+        T c30 = T.Zero, c31 = T.Zero;
+        T c40 = T.Zero, c41 = T.Zero;
+        T c50 = T.Zero, c51 = T.Zero;
+        T c60 = T.Zero, c61 = T.Zero;
+        T c70 = T.Zero, c71 = T.Zero;
+        float* x0 = x[0], x1 = x[1], x2 = x[2], x3 = x[3], x4 = x[4], x5 = x[5], x6 = x[6], x7 = x[7];
+        uint* w = panel.Weights + lane;
+        int k = 0;
+        for (int block = 0; block < panel.ScaleBlocks; block++)
+        {
+            T s0 = panel.Scale<T, TFormat>(block, lane), s1 = panel.Scale<T, TFormat>(block, lane + 16);
+            int end = panel.BlockEnd(block);
+            for (; k + TFormat.Group <= end; k += TFormat.Group)
+            {
+                TFormat.Decode(w, s0, out T u0, out T u1, out T u2, out T u3);
+                TFormat.Decode(w + 16, s1, out T v0, out T v1, out T v2, out T v3);
+                Add(x0, u0, v0, ref c00, ref c01);
+                Add(x1, u0, v0, ref c10, ref c11);
+                Add(x2, u0, v0, ref c20, ref c21);
+                Add(x3, u0, v0, ref c30, ref c31);
+                Add(x4, u0, v0, ref c40, ref c41);
+                Add(x5, u0, v0, ref c50, ref c51);
+                Add(x6, u0, v0, ref c60, ref c61);
+                Add(x7, u0, v0, ref c70, ref c71);
+                Add(x0 + 1, u1, v1, ref c00, ref c01);
+                Add(x1 + 1, u1, v1, ref c10, ref c11);
+                Add(x2 + 1, u1, v1, ref c20, ref c21);
+                Add(x3 + 1, u1, v1, ref c30, ref c31);
+                Add(x4 + 1, u1, v1, ref c40, ref c41);
+                Add(x5 + 1, u1, v1, ref c50, ref c51);
+                Add(x6 + 1, u1, v1, ref c60, ref c61);
+                Add(x7 + 1, u1, v1, ref c70, ref c71);
+                if (TFormat.Group > 2)
+                {
+                    Add(x0 + 2, u2, v2, ref c00, ref c01);
+                    Add(x1 + 2, u2, v2, ref c10, ref c11);
+                    Add(x2 + 2, u2, v2, ref c20, ref c21);
+                    Add(x3 + 2, u2, v2, ref c30, ref c31);
+                    Add(x4 + 2, u2, v2, ref c40, ref c41);
+                    Add(x5 + 2, u2, v2, ref c50, ref c51);
+                    Add(x6 + 2, u2, v2, ref c60, ref c61);
+                    Add(x7 + 2, u2, v2, ref c70, ref c71);
+                    Add(x0 + 3, u3, v3, ref c00, ref c01);
+                    Add(x1 + 3, u3, v3, ref c10, ref c11);
+                    Add(x2 + 3, u3, v3, ref c20, ref c21);
+                    Add(x3 + 3, u3, v3, ref c30, ref c31);
+                    Add(x4 + 3, u3, v3, ref c40, ref c41);
+                    Add(x5 + 3, u3, v3, ref c50, ref c51);
+                    Add(x6 + 3, u3, v3, ref c60, ref c61);
+                    Add(x7 + 3, u3, v3, ref c70, ref c71);
+                }
+                w += 64;
+                x0 += TFormat.Group;
+                x1 += TFormat.Group;
+                x2 += TFormat.Group;
+                x3 += TFormat.Group;
+                x4 += TFormat.Group;
+                x5 += TFormat.Group;
+                x6 += TFormat.Group;
+                x7 += TFormat.Group;
+            }
+        }
+        Store(y, c00, c01);
+        Store(y + stride, c10, c11);
+        Store(y + 2 * stride, c20, c21);
+        Store(y + 3 * stride, c30, c31);
+        Store(y + 4 * stride, c40, c41);
+        Store(y + 5 * stride, c50, c51);
+        Store(y + 6 * stride, c60, c61);
+        Store(y + 7 * stride, c70, c71);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Multiply(uint* w, T scale, float* x, ref T c)
+    {
+        TFormat.Decode(w, scale, out T w0, out T w1, out T w2, out T w3);
+        Add(x, w0, w1, w2, w3, ref c);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Multiply(uint* w, T scale, float* x0, float* x1, ref T c0, ref T c1)
+    {
+        TFormat.Decode(w, scale, out T w0, out T w1, out T w2, out T w3);
+        Add(x0, w0, w1, w2, w3, ref c0);
+        Add(x1, w0, w1, w2, w3, ref c1);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Add(float* x, T w0, T w1, T w2, T w3, ref T c)
+    {
+        c = T.FusedMultiplyAdd(T.Broadcast(x[0]), w0, c);
+        c = T.FusedMultiplyAdd(T.Broadcast(x[1]), w1, c);
+        if (TFormat.Group > 2)
+        {
+            c = T.FusedMultiplyAdd(T.Broadcast(x[2]), w2, c);
+            c = T.FusedMultiplyAdd(T.Broadcast(x[3]), w3, c);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Add(float* x, T u, T v, ref T c0, ref T c1)
+    {
+        T broadcast = T.Broadcast(*x);
+        c0 = T.FusedMultiplyAdd(broadcast, u, c0);
+        c1 = T.FusedMultiplyAdd(broadcast, v, c1);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Store(float* y, T c0, T c1)
+    {
+        T.Store(c0, y);
+        T.Store(c1, y + 16);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Store(float* y, T c0, T c1, T c2, T c3)
+    {
+        T.Store(c0, y);
+        T.Store(c1, y + 16);
+        T.Store(c2, y + 32);
+        T.Store(c3, y + 48);
+    }
+}
