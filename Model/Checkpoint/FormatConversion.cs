@@ -5,7 +5,7 @@ using Mellum2.Managed.Engine;
 namespace Mellum2.Managed.Model;
 
 /// <summary>Conversions of whole arrays between the formats of weights and float32.</summary>
-internal static class FormatConversion
+internal static partial class FormatConversion
 {
     /// <summary>Decodes numbers, exactly (F64 is rounded); the bytes need not be aligned.</summary>
     public static void ToSingle(DType type, ReadOnlySpan<byte> source, Span<float> target)
