@@ -1,5 +1,4 @@
 using System.Text;
-using Mellum2.Managed.Tests;
 
 namespace Mellum2.Managed.Model.Tests;
 
@@ -9,16 +8,6 @@ internal sealed class TemporaryFolder : IDisposable
     public string Root { get; } = Directory.CreateTempSubdirectory("mellum2-").FullName;
 
     public string Combine(params string[] parts) => Path.Combine([Root, .. parts]);
-
-    /// <summary>Copies a golden checkpoint, so that a test can damage it.</summary>
-    public string CopyGolden(params string[] parts)
-    {
-        string target = Combine(parts[^1]);
-        Directory.CreateDirectory(target);
-        foreach (string path in Directory.EnumerateFiles(GoldenFolder.Find(parts)))
-            File.Copy(path, Path.Combine(target, Path.GetFileName(path)));
-        return target;
-    }
 
     /// <summary>Writes a safetensors file of a header and so many zero bytes.</summary>
     public string Write(string name, string json, long dataLength)
