@@ -168,6 +168,68 @@ public sealed class CheckpointConverterTests
         Assert.Equal(values.Select(MathF.Abs).DefaultIfEmpty().Max(), BitConverter.UInt32BitsToSingle(FormatConversion.MaxMagnitude(values)));
     }
 
+    [Property(MaxTest = 300)]
+    public void Vector_conversions_to_F16_equal_the_scalar_ones(int seed)
+    {
+        Random random = new(seed);
+        float[] values = [.. Enumerable.Range(0, random.Next(100)).Select(_ => Math.Clamp(Finite(random), -65500, 65500) * MathF.Pow(2, random.Next(-20, 1)))];
+        byte[] halves = new byte[2 * values.Length];
+
+        FormatConversion.FromSingle(DType.F16, values, halves);
+
+        Assert.Equal(values.Select(Float16.FromSingle), Enumerable.Range(0, values.Length).Select(i => BitConverter.ToUInt16(halves, 2 * i)));
+    }
+
+    [Theory]
+    [InlineData(DType.F16, 65536)]
+    [InlineData(DType.BF16, 65536)]
+    [InlineData(DType.F8E4M3, 256)]
+    [InlineData(DType.F8E5M2, 256)]
+    public void Every_code_decodes_as_the_scalar_does(DType type, int codes)
+    {
+        byte[] bytes = [.. Enumerable.Range(0, codes).SelectMany(code => codes == 256 ? [(byte)code] : BitConverter.GetBytes((ushort)code))];
+        float[] decoded = new float[codes];
+
+        FormatConversion.ToSingle(type, bytes, decoded);
+
+        for (int code = 0; code < codes; code++)
+            Assert.Equal(
+                BitConverter.SingleToUInt32Bits(type switch
+                {
+                    DType.F16 => Float16.ToSingle((ushort)code),
+                    DType.BF16 => new BFloat16((ushort)code).ToSingle(),
+                    DType.F8E4M3 => new Float8E4M3((byte)code).ToSingle(),
+                    _ => new Float8E5M2((byte)code).ToSingle(),
+                }),
+                BitConverter.SingleToUInt32Bits(decoded[code]));
+    }
+
+    [Fact]
+    public void A_block_of_tiny_weights_keeps_a_normal_scale()
+    {
+        using TemporaryFolder folder = new();
+        ModelConfiguration configuration = SmallCheckpoint.Configuration;
+        SmallCheckpoint.Write(folder.Combine("a"), configuration);
+        const string name = "model.layers.0.self_attn.k_proj.weight";
+        using (Checkpoint checkpoint = Checkpoint.Open(folder.Combine("a")))
+        {
+            SafetensorsTensor stored = checkpoint.Find(name).Stored;
+            byte[] tiny = [.. Enumerable.Range(0, (int)stored.Count).SelectMany(i => BitConverter.GetBytes(i % 100 * 1e-40f))];
+            using FileStream stream = new(folder.Combine("a", "model.safetensors"), FileMode.Open, FileAccess.Write, FileShare.ReadWrite);
+            stream.Position = stored.Offset;
+            stream.Write(tiny);
+        }
+
+        CheckpointConverter.Convert(folder.Combine("a"), folder.Combine("b"), new ConversionOptions(DType.F8E4M3));
+
+        using Checkpoint before = Checkpoint.Open(folder.Combine("a")), after = Checkpoint.Open(folder.Combine("b"));
+        using WeightMatrix expected = before.OpenMatrix(name, configuration.KeyValueSize, configuration.HiddenSize);
+        using WeightMatrix actual = after.OpenMatrix(name, configuration.KeyValueSize, configuration.HiddenSize);
+        Assert.True(float.IsNormal(actual.Scales!.At(0, 0)));
+        for (int column = 0; column < expected.Columns; column++) // codes near 1 are steps of 2^-4 apart, in units of the scale 2^-126
+            Assert.InRange(actual.At(0, column) - expected.At(0, column), -4e-40f, 4e-40f);
+    }
+
     private static float Finite(Random random)
     {
         if (random.Next(3) > 0) // near the range of FP8, where rounding and saturation happen
