@@ -66,8 +66,7 @@ public sealed partial record ModelConfiguration
         if (rope.Yarn is { } yarn)
         {
             json["factor"] = yarn.Factor;
-            // The reference declares this field as a whole number.
-            json["original_max_position_embeddings"] = (long)yarn.OriginalLength;
+            json["original_max_position_embeddings"] = yarn.OriginalLength;
             json["beta_fast"] = yarn.BetaFast;
             json["beta_slow"] = yarn.BetaSlow;
             if (yarn.AttentionFactor is { } factor)

@@ -176,6 +176,7 @@ public sealed class ModelConfigurationTests
     [InlineData("factor", null, "factor")]
     [InlineData("factor", "0.5", "at least 1")]
     [InlineData("original_max_position_embeddings", null, "original_max_position_embeddings")]
+    [InlineData("original_max_position_embeddings", "0.5", "a whole number")]
     [InlineData("beta_slow", "64", "beta_fast")]
     [InlineData("attention_factor", "-1", "attention_factor")]
     [InlineData("partial_rotary_factor", "0.5", "partial_rotary_factor")]
