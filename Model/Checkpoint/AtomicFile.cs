@@ -10,6 +10,8 @@ internal sealed class AtomicFile : IDisposable
 {
     private readonly string _path;
     private readonly string _temporary;
+    private readonly long _length;
+    private long _written;
     private Stream? _stream;
 
     /// <summary>Opens the temporary file.</summary>
@@ -21,6 +23,7 @@ internal sealed class AtomicFile : IDisposable
     {
         _path = path;
         _temporary = path + ".partial";
+        _length = length;
         try
         {
             _stream = (open ?? OpenFile)(_temporary, length);
@@ -37,6 +40,7 @@ internal sealed class AtomicFile : IDisposable
         try
         {
             _stream!.Write(bytes);
+            _written += bytes.Length;
         }
         catch (Exception e) when (IsFileError(e))
         {
@@ -90,5 +94,20 @@ internal sealed class AtomicFile : IDisposable
         PreallocationSize = length,
     });
 
-    private InvalidInputException Error(Exception e) => new($"The file {_path} cannot be written: {e.Message}", e);
+    /// <summary>The system's own words, or, where the disk has less room than is still needed, that in numbers.</summary>
+    private InvalidInputException Error(Exception e)
+    {
+        long needed = _length - _written;
+        try
+        {
+            long free = new DriveInfo(Path.GetDirectoryName(Path.GetFullPath(_path))!).AvailableFreeSpace;
+            if (free < needed)
+                return new InvalidInputException($"The disk is full: {_path} needs {needed:N0} more bytes, but {free:N0} are free.", e);
+        }
+        catch (Exception unknown) when (IsFileError(unknown) || unknown is ArgumentException)
+        {
+            // A folder whose disk cannot be asked: the first error says why.
+        }
+        return new InvalidInputException($"The file {_path} cannot be written: {e.Message}", e);
+    }
 }
