@@ -1,6 +1,5 @@
 using System.Text.Json.Nodes;
 using Mellum2.Managed.Engine;
-using Mellum2.Managed.Kernels;
 
 namespace Mellum2.Managed.Model;
 
@@ -55,13 +54,7 @@ public sealed partial record ModelConfiguration
         if (StoredType is { } type)
             json["dtype"] = type switch { DType.F32 => "float32", DType.F16 => "float16", _ => "bfloat16" };
         if (Quantization is not null)
-            json["quantization_config"] = new JsonObject
-            {
-                ["quant_method"] = QuantizationConfiguration.Blocks.Method,
-                ["fmt"] = "e4m3",
-                ["activation_scheme"] = "dynamic",
-                ["weight_block_size"] = new JsonArray(WeightScales.BlockSize, WeightScales.BlockSize),
-            };
+            json["quantization_config"] = Quantization.ToJson();
         return json.ToJsonString(new System.Text.Json.JsonSerializerOptions { WriteIndented = true }) + "\n";
     }
 
@@ -73,8 +66,7 @@ public sealed partial record ModelConfiguration
         if (rope.Yarn is { } yarn)
         {
             json["factor"] = yarn.Factor;
-            // The reference declares this field as a whole number.
-            json["original_max_position_embeddings"] = (long)yarn.OriginalLength;
+            json["original_max_position_embeddings"] = yarn.OriginalLength;
             json["beta_fast"] = yarn.BetaFast;
             json["beta_slow"] = yarn.BetaSlow;
             if (yarn.AttentionFactor is { } factor)

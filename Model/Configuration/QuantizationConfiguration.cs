@@ -1,4 +1,6 @@
+using System.Collections.Immutable;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using Mellum2.Managed.Engine;
 using Mellum2.Managed.Kernels;
 
@@ -10,10 +12,15 @@ namespace Mellum2.Managed.Model;
 /// float32 here, so how another engine would quantise them does not matter.
 /// </summary>
 /// <param name="Method"><c>quant_method</c>: <c>fp8</c> or <c>compressed-tensors</c>.</param>
-public sealed record QuantizationConfiguration(string Method)
+/// <param name="PlainModules">
+/// <c>modules_to_not_convert</c> of a file that this engine writes, for other programs; what a file that is read says
+/// there does not matter here.
+/// </param>
+public sealed record QuantizationConfiguration(string Method, ImmutableArray<string> PlainModules)
 {
-    /// <summary>FP8 E4M3 with scales of 128 × 128 blocks, the kind that this engine writes.</summary>
-    public static QuantizationConfiguration Blocks { get; } = new("fp8");
+    /// <summary>FP8 E4M3 with scales of 128 × 128 blocks, the kind that <see cref="CheckpointConverter"/> writes.</summary>
+    /// <param name="plainModules">The matrices that are not FP8.</param>
+    public static QuantizationConfiguration Blocks(IEnumerable<string> plainModules) => new("fp8", [.. plainModules]);
 
     internal static QuantizationConfiguration? Read(JsonFields config)
     {
@@ -32,8 +39,18 @@ public sealed record QuantizationConfiguration(string Method)
                 throw new InvalidInputException($"{fields.Where} has quant_method = \"{method}\", but fp8 or compressed-tensors is expected.");
         }
         fields.RefuseUnknown();
-        return new QuantizationConfiguration(method);
+        return new QuantizationConfiguration(method, []);
     }
+
+    /// <summary>The object that <see cref="Read"/> and the reference read; FP8 with block scales is the only kind that is written.</summary>
+    internal JsonObject ToJson() => new()
+    {
+        ["quant_method"] = "fp8",
+        ["fmt"] = "e4m3",
+        ["activation_scheme"] = "dynamic",
+        ["weight_block_size"] = new JsonArray(WeightScales.BlockSize, WeightScales.BlockSize),
+        ["modules_to_not_convert"] = new JsonArray([.. PlainModules.Select(name => JsonValue.Create(name))]),
+    };
 
     private static void ReadFp8(JsonFields fields)
     {

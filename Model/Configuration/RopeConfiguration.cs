@@ -99,7 +99,7 @@ public sealed record RopeConfiguration(double Theta, YarnConfiguration? Yarn = n
 /// <param name="BetaFast">Turns above which a frequency stays, <c>beta_fast</c>; YaRN's own default is 32.</param>
 /// <param name="BetaSlow">Turns below which a frequency is interpolated fully, <c>beta_slow</c>; YaRN's own default is 1.</param>
 /// <param name="AttentionFactor">The factor of cos and sin, <c>attention_factor</c>; null means 0.1·ln(factor) + 1.</param>
-public sealed record YarnConfiguration(double Factor, double OriginalLength, double BetaFast, double BetaSlow, double? AttentionFactor)
+public sealed record YarnConfiguration(double Factor, int OriginalLength, double BetaFast, double BetaSlow, double? AttentionFactor)
 {
     internal static YarnConfiguration Read(JsonFields fields)
     {
@@ -107,12 +107,14 @@ public sealed record YarnConfiguration(double Factor, double OriginalLength, dou
         if (factor < 1)
             throw fields.Wrong("factor", "at least 1");
         double length = fields.Number("original_max_position_embeddings", 0, int.MaxValue);
+        if (length != Math.Floor(length))
+            throw fields.Wrong("original_max_position_embeddings", "a whole number");
         double fast = fields.OptionalNumber("beta_fast", 0, 1e6) ?? 32;
         double slow = fields.OptionalNumber("beta_slow", 0, 1e6) ?? 1;
         if (slow > fast)
             throw fields.Wrong("beta_slow", FormattableString.Invariant($"at most beta_fast = {fast}"));
         if (fields.OptionalBool("truncate") == false)
             throw fields.Wrong("truncate", "true, because the correction range is whole dimensions here,");
-        return new YarnConfiguration(factor, length, fast, slow, fields.OptionalNumber("attention_factor", 0, 1e6));
+        return new YarnConfiguration(factor, (int)length, fast, slow, fields.OptionalNumber("attention_factor", 0, 1e6));
     }
 }
