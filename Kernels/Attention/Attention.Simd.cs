@@ -47,7 +47,7 @@ public sealed unsafe partial class SimdKernels<TLanes>
             Slots = cache.Slots,
             ItemRows = itemRows,
         };
-        job.Scratch = Scratch(ref _attentionScratch, _pool.Count * job.ScratchFloats * sizeof(float));
+        job.Scratch = ReserveScratch(ref _attentionScratch, _pool.Count * job.ScratchFloats * sizeof(float));
         long work = (long)rows.Count * parameters.QueryHeads * cache.Dimension
             * Math.Min(rows.Position + rows.Count, parameters.Window == 0 ? int.MaxValue : parameters.Window);
         int items = cache.Heads * job.RowTiles;

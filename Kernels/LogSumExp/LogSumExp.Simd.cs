@@ -11,7 +11,7 @@ public sealed unsafe partial class SimdKernels<TLanes>
     public void LogSumExp(Tensor logits, Tensor lse)
     {
         int rows = logits.Rows, blocks = (logits.Columns + LogSumExpJob.BlockSize - 1) / LogSumExpJob.BlockSize;
-        float* maxima = Scratch(ref _blockSums, 2L * rows * blocks * sizeof(float));
+        float* maxima = ReserveScratch(ref _blockSums, 2L * rows * blocks * sizeof(float));
         float* sums = maxima + (long)rows * blocks;
         LogSumExpJob job = new(logits.Pointer<float>(), maxima, sums, logits.Columns, blocks);
         _pool.For(ref job, checked(rows * blocks), Math.Max(1, ElementsPerChunk / Math.Clamp(logits.Columns, 1, LogSumExpJob.BlockSize)));
@@ -20,7 +20,7 @@ public sealed unsafe partial class SimdKernels<TLanes>
     }
 
     /// <summary>A buffer of at least <paramref name="bytes"/> bytes that stays for the next call.</summary>
-    private static float* Scratch(ref NativeBuffer? buffer, long bytes)
+    private static float* ReserveScratch(ref NativeBuffer? buffer, long bytes)
     {
         if (buffer is null || buffer.ByteLength < bytes)
         {

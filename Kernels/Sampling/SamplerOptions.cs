@@ -34,6 +34,9 @@ public sealed record SamplerOptions
     /// <summary>Removes tokens whose probability is below this times the largest. 0 is off.</summary>
     public double MinP { get; init; }
 
+    /// <summary>The most probable token, always.</summary>
+    public static SamplerOptions Greedy { get; } = new() { Temperature = 0 };
+
     /// <summary>Whether the tokens seen so far change the logits.</summary>
     public bool HasPenalties => RepetitionPenalty != 1 || FrequencyPenalty != 0 || PresencePenalty != 0;
 

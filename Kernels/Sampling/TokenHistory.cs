@@ -1,51 +1,76 @@
 namespace Mellum2.Managed.Kernels;
 
-/// <summary>Which tokens prompt and output hold, for the penalties of <see cref="SamplerOptions"/>.</summary>
-/// <param name="vocabulary">The number of tokens.</param>
-public sealed class TokenHistory(int vocabulary)
+/// <summary>
+/// The tokens of a sequence and how often each occurs in what was generated: what the penalties of
+/// <see cref="SamplerOptions"/> look at. Drafts are pushed and popped, so that position i sees the accepted text and the
+/// drafts before i.
+/// </summary>
+/// <param name="vocabulary">The number of tokens in the vocabulary.</param>
+/// <param name="capacity">The most tokens of prompt and output.</param>
+public sealed class TokenHistory(int vocabulary, int capacity)
 {
-    private readonly bool[] _seen = new bool[vocabulary];
+    private readonly int[] _tokens = new int[capacity];
+    private readonly bool[] _inPrompt = new bool[vocabulary];
     private readonly int[] _outputCounts = new int[vocabulary];
     private readonly int[] _distinct = new int[vocabulary];
-    private int _count;
-
-    /// <summary>The distinct tokens of prompt and output in the order of their first occurrence.</summary>
-    public ReadOnlySpan<int> Distinct => _distinct.AsSpan(0, _count);
+    private int _distinctCount;
 
     /// <summary>The number of tokens in the vocabulary.</summary>
-    public int Vocabulary => _seen.Length;
+    public int Vocabulary => _inPrompt.Length;
+
+    /// <summary>The number of tokens in the sequence.</summary>
+    public int Count { get; private set; }
+
+    /// <summary>How many of them are the prompt.</summary>
+    public int PromptLength { get; private set; }
+
+    /// <summary>Prompt and output.</summary>
+    public ReadOnlySpan<int> Tokens => _tokens.AsSpan(0, Count);
+
+    /// <summary>The distinct tokens of prompt and output in the order of their first occurrence.</summary>
+    public ReadOnlySpan<int> Distinct => _distinct.AsSpan(0, _distinctCount);
 
     /// <summary>How often the output holds the token.</summary>
     public int OutputCount(int token) => _outputCounts[token];
 
-    /// <summary>Adds tokens of the prompt.</summary>
-    public void AddPrompt(ReadOnlySpan<int> tokens)
-    {
-        foreach (int token in tokens) See(token);
-    }
-
-    /// <summary>Adds a token of the output.</summary>
-    public void AddOutput(int token)
-    {
-        See(token);
-        _outputCounts[token]++;
-    }
-
-    /// <summary>Forgets everything.</summary>
-    public void Clear()
+    /// <summary>Begins anew with a prompt.</summary>
+    public void Reset(ReadOnlySpan<int> prompt)
     {
         foreach (int token in Distinct)
         {
-            _seen[token] = false;
+            _inPrompt[token] = false;
             _outputCounts[token] = 0;
         }
-        _count = 0;
+        _distinctCount = 0;
+        prompt.CopyTo(_tokens);
+        Count = PromptLength = prompt.Length;
+        foreach (int token in prompt)
+        {
+            if (_inPrompt[token])
+                continue;
+            _inPrompt[token] = true;
+            _distinct[_distinctCount++] = token;
+        }
     }
 
-    private void See(int token)
+    /// <summary>Adds a token to the output.</summary>
+    public void Push(int token)
     {
-        if (_seen[token]) return;
-        _seen[token] = true;
-        _distinct[_count++] = token;
+        _tokens[Count++] = token;
+        if (_outputCounts[token]++ == 0 && !_inPrompt[token])
+            _distinct[_distinctCount++] = token;
+    }
+
+    /// <summary>Takes output back until <paramref name="count"/> tokens are left.</summary>
+    public void PopTo(int count)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(count, PromptLength);
+        while (Count > count)
+        {
+            // Last in, first out: a token that occurs no more is the latest of the distinct ones.
+            int token = _tokens[--Count];
+            if (--_outputCounts[token] == 0 && !_inPrompt[token])
+                _distinctCount--;
+        }
     }
 }

@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using System.Collections.Concurrent;
 using System.Runtime.InteropServices;
 using System.Text.Json;
@@ -6,8 +5,8 @@ using System.Text.Json;
 namespace Mellum2.Managed.Tests;
 
 /// <summary>
-/// A topic of the numeric goldens: a JSON manifest and the safetensors file beside it. The reader shares no code with the
-/// product, so that what checks the product does not depend on it.
+/// A topic of the numeric goldens: a JSON manifest and the safetensors file beside it. Both are read by code
+/// that the product does not share.
 /// </summary>
 public sealed class GoldenManifest
 {
@@ -17,7 +16,7 @@ public sealed class GoldenManifest
     private GoldenManifest(string path)
     {
         JsonElement root = JsonDocument.Parse(File.ReadAllBytes(path)).RootElement;
-        var file = ReadSafetensors(Path.Combine(Path.GetDirectoryName(path)!, root.GetProperty("file").GetString()!));
+        GoldenTensors file = GoldenTensors.Load(Path.GetDirectoryName(path)!, root.GetProperty("file").GetString()!);
         foreach (JsonElement item in root.GetProperty("cases").EnumerateArray())
         {
             GoldenCase golden = new(item, file);
@@ -39,25 +38,6 @@ public sealed class GoldenManifest
 
     /// <summary>The names of a numeric topic's cases, as the data of a theory.</summary>
     public static IEnumerable<object[]> NumericCases(string topic) => Numerics(topic).Cases.Select(golden => new object[] { golden.Name });
-
-    // 8 bytes: the header's length; the header, a JSON object; then the data, which the header's offsets count from.
-    private static Dictionary<string, (string Type, int[] Shape, ReadOnlyMemory<byte> Data)> ReadSafetensors(string path)
-    {
-        byte[] bytes = File.ReadAllBytes(path);
-        int start = checked(8 + (int)BinaryPrimitives.ReadUInt64LittleEndian(bytes));
-        Dictionary<string, (string, int[], ReadOnlyMemory<byte>)> tensors = [];
-        using JsonDocument header = JsonDocument.Parse(bytes.AsMemory(8, start - 8));
-        foreach (JsonProperty entry in header.RootElement.EnumerateObject())
-        {
-            if (entry.Name == "__metadata__")
-                continue;
-            int[] shape = [.. entry.Value.GetProperty("shape").EnumerateArray().Select(d => d.GetInt32())];
-            JsonElement offsets = entry.Value.GetProperty("data_offsets");
-            int begin = offsets[0].GetInt32(), end = offsets[1].GetInt32();
-            tensors.Add(entry.Name, (entry.Value.GetProperty("dtype").GetString()!, shape, bytes.AsMemory(start + begin, end - begin)));
-        }
-        return tensors;
-    }
 }
 
 /// <summary>One case of a <see cref="GoldenManifest"/>.</summary>
@@ -65,14 +45,14 @@ public sealed class GoldenCase
 {
     private readonly Dictionary<string, GoldenTensor> _tensors = [];
 
-    internal GoldenCase(JsonElement item, Dictionary<string, (string Type, int[] Shape, ReadOnlyMemory<byte> Data)> file)
+    internal GoldenCase(JsonElement item, GoldenTensors file)
     {
         Name = item.GetProperty("name").GetString()!;
         Parameters = item.TryGetProperty("params", out JsonElement parameters) ? parameters : default;
         if (!item.TryGetProperty("tensors", out JsonElement tensors))
             return;
         foreach (JsonProperty entry in tensors.EnumerateObject())
-            _tensors.Add(entry.Name, new GoldenTensor($"{Name}.{entry.Name}", entry.Value, file[entry.Value.GetProperty("key").GetString()!]));
+            _tensors.Add(entry.Name, new GoldenTensor($"{Name}.{entry.Name}", entry.Value, file.Raw(entry.Value.GetProperty("key").GetString()!)));
     }
 
     /// <summary>The case's name, unique in its manifest.</summary>

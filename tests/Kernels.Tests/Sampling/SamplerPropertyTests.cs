@@ -54,9 +54,9 @@ public class SamplerPropertyTests
             TopP = random.Next(2) == 0 ? 1 : random.NextDouble(),
             MinP = random.Next(3) == 0 ? random.NextDouble() : 0,
         };
-        TokenHistory history = new(logits.Length);
-        history.AddPrompt(prompt);
-        foreach (int token in output) history.AddOutput(token);
+        TokenHistory history = new(logits.Length, 4096);
+        history.Reset(prompt);
+        foreach (int token in output) history.Push(token);
         SamplerDistribution distribution = new(logits.Length);
         distribution.Compute(logits, options, history);
         float[] got = new float[logits.Length];
@@ -159,7 +159,7 @@ public class SamplerPropertyTests
         Random random = new(5);
         float[] logits = [.. Enumerable.Range(0, 98_304).Select(_ => (float)(10 * random.NextDouble() * random.NextDouble()))], probabilities = new float[logits.Length];
         SamplerDistribution distribution = new(logits.Length);
-        TokenHistory history = new(logits.Length);
+        TokenHistory history = new(logits.Length, 4096);
         SamplerOptions[] all = [new(), new() { Temperature = 0 }, new() { TopK = 20, TopP = 0.95, Temperature = 0.6 }, new() { TopP = 0.9 }, new() { MinP = 0.1, RepetitionPenalty = 1.1 }];
         for (int round = 0; round < 2; round++)
         {
@@ -168,7 +168,7 @@ public class SamplerPropertyTests
             {
                 distribution.Compute(logits, options, history);
                 distribution.CopyTo(probabilities);
-                history.AddOutput(distribution.Sample(0.5));
+                history.Push(distribution.Sample(0.5));
             }
             if (round == 1) Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
         }

@@ -36,12 +36,12 @@ public class SamplingGoldenTests
             MinP = golden.Number("min_p"),
         };
         options.Validate();
-        TokenHistory history = new(logits.Length);
+        TokenHistory history = new(logits.Length, 4096);
         string use = golden.Word("penalties_use")!;
         if (use == "prompt and output")
         {
-            history.AddPrompt(Tokens(manifest["inputs"], "prompt"));
-            foreach (int token in Tokens(manifest["inputs"], "output")) history.AddOutput(token);
+            history.Reset(Tokens(manifest["inputs"], "prompt"));
+            foreach (int token in Tokens(manifest["inputs"], "output")) history.Push(token);
         }
         else
         {
