@@ -8,7 +8,7 @@ namespace Mellum2.Managed.Model;
 /// The weights of a model: <c>model.safetensors</c>, or shards with <c>model.safetensors.index.json</c>. Files are
 /// mapped; a tensor costs memory only while something reads it.
 /// </summary>
-public sealed partial class Checkpoint : IDisposable
+public sealed partial class Checkpoint : IWeightSource, IDisposable
 {
     private readonly List<SafetensorsFile> _files;
     private readonly Dictionary<string, CheckpointTensor> _tensors = new(StringComparer.Ordinal);

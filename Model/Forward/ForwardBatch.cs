@@ -1,0 +1,54 @@
+using Mellum2.Managed.Engine;
+using Mellum2.Managed.Kernels;
+
+namespace Mellum2.Managed.Model;
+
+/// <summary>Consecutive tokens of one sequence among the rows of a batch, and the sequence's cache.</summary>
+/// <param name="Rows">The rows and the position of the first.</param>
+/// <param name="Cache">The keys and values of the sequence.</param>
+public readonly record struct BatchSequence(SequenceRows Rows, KvCache Cache);
+
+/// <summary>
+/// The tokens of one forward pass: rows of one or of several sequences. A row's result is the same whatever else is in
+/// the batch. The object is meant to be reused.
+/// </summary>
+public sealed class ForwardBatch
+{
+    private BatchSequence[] _sequences = new BatchSequence[4];
+    private int[] _ids = new int[64];
+    private int _sequenceCount;
+
+    /// <summary>The number of rows.</summary>
+    public int Count { get; private set; }
+
+    /// <summary>The sequences, in the order of their rows.</summary>
+    public ReadOnlySpan<BatchSequence> Sequences => _sequences.AsSpan(0, _sequenceCount);
+
+    /// <summary>The token of each row.</summary>
+    public ReadOnlySpan<int> Ids => _ids.AsSpan(0, Count);
+
+    /// <summary>Takes out everything.</summary>
+    public void Clear() => (Count, _sequenceCount) = (0, 0);
+
+    /// <summary>Adds the next tokens of a sequence, from <paramref name="position"/> on.</summary>
+    public void Add(KvCache cache, int position, ReadOnlySpan<int> ids)
+    {
+        if (_sequenceCount == _sequences.Length)
+            Array.Resize(ref _sequences, 2 * _sequenceCount);
+        if (Count + ids.Length > _ids.Length)
+            Array.Resize(ref _ids, Math.Max(2 * _ids.Length, Count + ids.Length));
+        ids.CopyTo(_ids.AsSpan(Count));
+        _sequences[_sequenceCount++] = new BatchSequence(new SequenceRows(Count, ids.Length, position), cache);
+        Count += ids.Length;
+    }
+
+    internal void WriteIds(Tensor target) => Ids.CopyTo(target.Span<int>());
+
+    internal void WritePositions(Tensor target)
+    {
+        Span<int> positions = target.Span<int>();
+        foreach (BatchSequence sequence in Sequences)
+            for (int i = 0; i < sequence.Rows.Count; i++)
+                positions[sequence.Rows.FirstRow + i] = sequence.Rows.Position + i;
+    }
+}
