@@ -1,0 +1,23 @@
+using Mellum2.Managed.Kernels;
+
+namespace Mellum2.Managed.Model;
+
+/// <summary>
+/// Turns logits into the distribution of the next token. Speculative decoding asks for the distribution of the target and
+/// of the draft and accepts by their ratio, so its output is distributed exactly as this method says, whatever it does.
+/// Deterministic: the same logits and history give the same distribution.
+/// </summary>
+public interface ISampler
+{
+    /// <summary>Whether the distribution is always one token; then <see cref="Choose"/> is asked alone.</summary>
+    bool IsGreedy { get; }
+
+    /// <summary>Writes the probability of every token.</summary>
+    /// <param name="logits">[vocabulary].</param>
+    /// <param name="history">The tokens before.</param>
+    /// <param name="probabilities">[vocabulary]; sums to one.</param>
+    void Distribution(ReadOnlySpan<float> logits, TokenHistory history, Span<float> probabilities);
+
+    /// <summary>The one token of a greedy sampler.</summary>
+    int Choose(ReadOnlySpan<float> logits, TokenHistory history);
+}
