@@ -1,0 +1,25 @@
+using Mellum2.Managed.Engine;
+
+namespace Mellum2.Managed.Model;
+
+/// <summary>How a model is loaded.</summary>
+public sealed record MellumOptions
+{
+    /// <summary>Threads of the CPU kernels; 0 means one for each processor.</summary>
+    public int Threads { get; init; }
+
+    /// <summary>The width of vectors; all give the same bits.</summary>
+    public VectorWidth VectorWidth { get; init; }
+
+    /// <summary>Whether the float64 reference kernels run instead of the fast ones: slow, and exact to float64.</summary>
+    public bool Reference { get; init; }
+
+    /// <summary>F32 or BF16 for keys and values; null for <see cref="MellumModel.CacheFormat"/>'s own choice.</summary>
+    public DType? CacheFormat { get; init; }
+
+    /// <summary>Whether an MTP head is loaded where the checkpoint has one.</summary>
+    public bool LoadMtp { get; init; } = true;
+
+    /// <summary>Told how far loading has come.</summary>
+    public IProgress<LoadProgress>? Progress { get; init; }
+}
