@@ -29,13 +29,19 @@ internal static unsafe class DirectProduct<T, TFormat> where T : struct, ILanes<
         bool shift = TFormat.Group == 2 && TFormat.ScaleFactor == 1;
         if (PassRows == 1)
             return shift ? 6 : 2;
-        return shift && PanelBytes(in layout) <= CacheBytes * 2 / 5 ? int.MaxValue : 32;
+        return shift && PanelBytes(in layout) <= CacheBytes * 2 / 5 ? int.MaxValue : 16;
     }
 
     // With sixteen registers, more than one row would spill.
     private static int PassRows => T.Accumulators >= 28 ? WidePassRows : 1;
 
     private const int WidePassRows = 8;
+
+    // A block of columns and the one that is fetched meanwhile are in the first- or second-level cache.
+    private const int BlockColumns = 256;
+
+    // How far ahead of its use a stream of weights is fetched, as measured.
+    private const int AheadDwords = 1536;
 
     // What panel and rows may have of a second-level cache of 1 MiB.
     private const int CacheBytes = 960 << 10;
@@ -83,26 +89,37 @@ internal static unsafe class DirectProduct<T, TFormat> where T : struct, ILanes<
         }
     }
 
-    // Three rows are four, and five to seven are eight, of which the last ones are dropped.
+    // Three rows are four, and five to seven are eight, of which the last ones are dropped. Both halves of the panel take
+    // one block of columns before either takes the next, so that weights come from memory as one stream.
     private static void Filled(in PanelView panel, float** x, int count, float* y, long stride)
     {
-        const int Width = 2 * PanelLayout.Lanes;
+        const int Width = 4 * PanelLayout.Lanes, Half = 2 * PanelLayout.Lanes;
         int rows = count <= 4 ? 4 : WidePassRows;
         float** filled = stackalloc float*[rows];
         float* aside = stackalloc float[rows * Width];
+        float* sums = count == rows ? y : aside;
+        long distance = count == rows ? stride : Width;
         for (int r = 0; r < rows; r++)
             filled[r] = x[Math.Min(r, count - 1)];
-        for (int lane = 0; lane < panel.Width; lane += Width)
+        int whole = panel.Columns / TFormat.Group * TFormat.Group;
+        for (int begin = 0, block = 0; begin < whole || block == 0; begin += BlockColumns, block++)
         {
-            float* target = count == rows ? y + lane : aside;
-            long distance = count == rows ? stride : Width;
+            int end = Math.Min(begin + BlockColumns, whole);
+            uint* next = panel.At(end);
             if (rows == 4)
-                FourRows(in panel, lane, filled, target, distance);
+            {
+                FourRows(in panel, 0, begin, end, filled, sums, distance, next);
+                FourRows(in panel, Half, begin, end, filled, sums + Half, distance, next + (next - panel.At(begin)) / 2);
+            }
             else
-                EightRows(in panel, lane, filled, target, distance);
-            for (int r = 0; r < count && target == aside; r++)
-                Store(y + r * stride + lane, T.Load(aside + r * Width), T.Load(aside + r * Width + PanelLayout.Lanes));
+            {
+                EightRows(in panel, 0, begin, end, filled, sums, distance, next);
+                EightRows(in panel, Half, begin, end, filled, sums + Half, distance, next + (next - panel.At(begin)) / 2);
+            }
         }
+        for (int r = 0; r < count && sums == aside; r++)
+            for (int lane = 0; lane < Width; lane += PanelLayout.Lanes)
+                T.Store(T.Load(aside + r * Width + lane), y + r * stride + lane);
     }
 
     // The columns of the last, incomplete group: padding takes no part in a chain.
@@ -154,6 +171,7 @@ internal static unsafe class DirectProduct<T, TFormat> where T : struct, ILanes<
                 Multiply(w + 16, s1, x + k, ref c1);
                 Multiply(w + 32, s2, x + k, ref c2);
                 Multiply(w + 48, s3, x + k, ref c3);
+                Prefetch.FourLines(w + AheadDwords);
                 w += 64;
             }
         }
@@ -177,6 +195,7 @@ internal static unsafe class DirectProduct<T, TFormat> where T : struct, ILanes<
                 Multiply(w + 16, s1, x0 + k, x1 + k, ref c01, ref c11);
                 Multiply(w + 32, s2, x0 + k, x1 + k, ref c02, ref c12);
                 Multiply(w + 48, s3, x0 + k, x1 + k, ref c03, ref c13);
+                Prefetch.FourLines(w + AheadDwords);
                 w += 64;
             }
         }
@@ -184,21 +203,27 @@ internal static unsafe class DirectProduct<T, TFormat> where T : struct, ILanes<
         Store(y1, c10, c11, c12, c13);
     }
 
-    // Two vectors of rows: a broadcast activation serves both at once, and nothing has to leave the registers.
-    private static void FourRows(in PanelView panel, int lane, float** x, float* y, long stride)
+    // A block of columns by two vectors of rows: a broadcast activation serves both at once, and nothing has to leave the
+    // registers. Half of the weights from next on are fetched meanwhile.
+    private static void FourRows(in PanelView panel, int lane, int begin, int end, float** x, float* y, long stride, uint* next)
     {
         T c00 = T.Zero, c01 = T.Zero;
         T c10 = T.Zero, c11 = T.Zero;
         T c20 = T.Zero, c21 = T.Zero;
         T c30 = T.Zero, c31 = T.Zero;
-        float* x0 = x[0], x1 = x[1], x2 = x[2], x3 = x[3];
-        uint* w = panel.Weights + lane;
-        int k = 0;
-        for (int block = 0; block < panel.ScaleBlocks; block++)
+        if (begin > 0)
+        {
+            Load(y, out c00, out c01);
+            Load(y + stride, out c10, out c11);
+            Load(y + 2 * stride, out c20, out c21);
+            Load(y + 3 * stride, out c30, out c31);
+        }
+        float* x0 = x[0] + begin, x1 = x[1] + begin, x2 = x[2] + begin, x3 = x[3] + begin;
+        uint* w = panel.At(begin) + lane;
+        for (int k = begin, block = panel.ScaleBlock(begin); k < end; block++)
         {
             T s0 = panel.Scale<T, TFormat>(block, lane), s1 = panel.Scale<T, TFormat>(block, lane + 16);
-            int end = panel.BlockEnd(block);
-            for (; k + TFormat.Group <= end; k += TFormat.Group)
+            for (int stop = Math.Min(panel.BlockEnd(block), end); k < stop; k += TFormat.Group)
             {
                 TFormat.Decode(w, s0, out T u0, out T u1, out T u2, out T u3);
                 TFormat.Decode(w + 16, s1, out T v0, out T v1, out T v2, out T v3);
@@ -221,6 +246,8 @@ internal static unsafe class DirectProduct<T, TFormat> where T : struct, ILanes<
                     Add(x2 + 3, u3, v3, ref c20, ref c21);
                     Add(x3 + 3, u3, v3, ref c30, ref c31);
                 }
+                Prefetch.TwoLines(next);
+                next += 32;
                 w += 64;
                 x0 += TFormat.Group;
                 x1 += TFormat.Group;
@@ -234,7 +261,7 @@ internal static unsafe class DirectProduct<T, TFormat> where T : struct, ILanes<
         Store(y + 3 * stride, c30, c31);
     }
 
-    private static void EightRows(in PanelView panel, int lane, float** x, float* y, long stride)
+    private static void EightRows(in PanelView panel, int lane, int begin, int end, float** x, float* y, long stride, uint* next)
     {
         T c00 = T.Zero, c01 = T.Zero;
         T c10 = T.Zero, c11 = T.Zero;
@@ -244,14 +271,23 @@ internal static unsafe class DirectProduct<T, TFormat> where T : struct, ILanes<
         T c50 = T.Zero, c51 = T.Zero;
         T c60 = T.Zero, c61 = T.Zero;
         T c70 = T.Zero, c71 = T.Zero;
-        float* x0 = x[0], x1 = x[1], x2 = x[2], x3 = x[3], x4 = x[4], x5 = x[5], x6 = x[6], x7 = x[7];
-        uint* w = panel.Weights + lane;
-        int k = 0;
-        for (int block = 0; block < panel.ScaleBlocks; block++)
+        if (begin > 0)
+        {
+            Load(y, out c00, out c01);
+            Load(y + stride, out c10, out c11);
+            Load(y + 2 * stride, out c20, out c21);
+            Load(y + 3 * stride, out c30, out c31);
+            Load(y + 4 * stride, out c40, out c41);
+            Load(y + 5 * stride, out c50, out c51);
+            Load(y + 6 * stride, out c60, out c61);
+            Load(y + 7 * stride, out c70, out c71);
+        }
+        float* x0 = x[0] + begin, x1 = x[1] + begin, x2 = x[2] + begin, x3 = x[3] + begin, x4 = x[4] + begin, x5 = x[5] + begin, x6 = x[6] + begin, x7 = x[7] + begin;
+        uint* w = panel.At(begin) + lane;
+        for (int k = begin, block = panel.ScaleBlock(begin); k < end; block++)
         {
             T s0 = panel.Scale<T, TFormat>(block, lane), s1 = panel.Scale<T, TFormat>(block, lane + 16);
-            int end = panel.BlockEnd(block);
-            for (; k + TFormat.Group <= end; k += TFormat.Group)
+            for (int stop = Math.Min(panel.BlockEnd(block), end); k < stop; k += TFormat.Group)
             {
                 TFormat.Decode(w, s0, out T u0, out T u1, out T u2, out T u3);
                 TFormat.Decode(w + 16, s1, out T v0, out T v1, out T v2, out T v3);
@@ -290,6 +326,8 @@ internal static unsafe class DirectProduct<T, TFormat> where T : struct, ILanes<
                     Add(x6 + 3, u3, v3, ref c60, ref c61);
                     Add(x7 + 3, u3, v3, ref c70, ref c71);
                 }
+                Prefetch.TwoLines(next);
+                next += 32;
                 w += 64;
                 x0 += TFormat.Group;
                 x1 += TFormat.Group;
@@ -344,6 +382,13 @@ internal static unsafe class DirectProduct<T, TFormat> where T : struct, ILanes<
         T broadcast = T.Broadcast(*x);
         c0 = T.FusedMultiplyAdd(broadcast, u, c0);
         c1 = T.FusedMultiplyAdd(broadcast, v, c1);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Load(float* y, out T c0, out T c1)
+    {
+        c0 = T.Load(y);
+        c1 = T.Load(y + 16);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

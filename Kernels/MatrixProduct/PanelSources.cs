@@ -47,7 +47,7 @@ internal readonly unsafe struct DecodedPanels<T, TFormat> : IPanelSource<T>
         float* second = scratch + TiledProduct<T, SinglePanels<T>>.HalfStride;
         for (int k = begin; k < end;)
         {
-            int block = Math.Min(k / WeightScales.BlockSize, panel.ScaleBlocks - 1);
+            int block = panel.ScaleBlock(k);
             int stop = Math.Min(panel.BlockEnd(block), end);
             long at = (long)(k - begin) * Stride;
             if (panel.Width == 4 * PanelLayout.Lanes)

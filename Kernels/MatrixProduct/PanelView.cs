@@ -32,6 +32,9 @@ internal unsafe struct PanelView
     /// <summary>The bytes of <paramref name="length"/> columns.</summary>
     public readonly long ChunkBytes(int length) => (long)length * Width * sizeof(uint) / Group;
 
+    /// <summary>The scale block of column <paramref name="k"/>.</summary>
+    public readonly int ScaleBlock(int k) => Math.Min(k / WeightScales.BlockSize, ScaleBlocks - 1);
+
     /// <summary>The column after the last of scale block <paramref name="block"/>.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public readonly int BlockEnd(int block) =>

@@ -1,5 +1,3 @@
-using System.Runtime.Intrinsics.X86;
-
 namespace Mellum2.Managed.Kernels;
 
 /// <summary>
@@ -90,7 +88,7 @@ internal static unsafe class TiledProduct<T, TSource> where T : struct, ILanes<T
                 float* c = y + first * stride + n;
                 if (count == height && width == PanelLayout.TileColumns)
                 {
-                    Prefetch(c + segment.TileHeight * stride, stride, Math.Min(segment.TileHeight, segment.Rows - first - segment.TileHeight));
+                    FetchSums(c + segment.TileHeight * stride, stride, Math.Min(segment.TileHeight, segment.Rows - first - segment.TileHeight));
                     Tile(height, length, a, b, c, stride, chunk == 0, next, step);
                 }
                 else
@@ -117,15 +115,10 @@ internal static unsafe class TiledProduct<T, TSource> where T : struct, ILanes<T
     }
 
     // The sums of the next tile, which are rows far apart, are on their way while this one is made.
-    private static void Prefetch(float* c, long stride, int rows)
+    private static void FetchSums(float* c, long stride, int rows)
     {
-        if (!Sse.IsSupported)
-            return;
         for (int r = 0; r < rows; r++)
-        {
-            Sse.Prefetch0(c + r * stride);
-            Sse.Prefetch0(c + r * stride + PanelLayout.Lanes);
-        }
+            Prefetch.TwoLines(c + r * stride);
     }
 
     private static void Copy(float* source, long sourceStride, float* target, long targetStride, int rows, int columns)

@@ -1,5 +1,4 @@
 using System.Runtime.CompilerServices;
-using System.Runtime.Intrinsics.X86;
 
 namespace Mellum2.Managed.Kernels;
 
@@ -108,7 +107,8 @@ internal static unsafe class WideTile<T> where T : struct, ILanes<T>
             Step(a[13], b0, b1, ref cd0, ref cd1);
             a += 14;
             b += PanelLayout.TileColumns;
-            Prefetch(ref next, step);
+            Prefetch.Far(next);
+            next += step;
         }
         Store(c00, c01, c);
         Store(c10, c11, c + stride);
@@ -167,7 +167,8 @@ internal static unsafe class WideTile<T> where T : struct, ILanes<T>
             Step(a[9], b0, b1, ref c90, ref c91);
             a += 10;
             b += PanelLayout.TileColumns;
-            Prefetch(ref next, step);
+            Prefetch.Far(next);
+            next += step;
         }
         Store(c00, c01, c);
         Store(c10, c11, c + stride);
@@ -216,7 +217,8 @@ internal static unsafe class WideTile<T> where T : struct, ILanes<T>
             Step(a[7], b0, b1, ref c70, ref c71);
             a += 8;
             b += PanelLayout.TileColumns;
-            Prefetch(ref next, step);
+            Prefetch.Far(next);
+            next += step;
         }
         Store(c00, c01, c);
         Store(c10, c11, c + stride);
@@ -257,7 +259,8 @@ internal static unsafe class WideTile<T> where T : struct, ILanes<T>
             Step(a[5], b0, b1, ref c50, ref c51);
             a += 6;
             b += PanelLayout.TileColumns;
-            Prefetch(ref next, step);
+            Prefetch.Far(next);
+            next += step;
         }
         Store(c00, c01, c);
         Store(c10, c11, c + stride);
@@ -290,7 +293,8 @@ internal static unsafe class WideTile<T> where T : struct, ILanes<T>
             Step(a[3], b0, b1, ref c30, ref c31);
             a += 4;
             b += PanelLayout.TileColumns;
-            Prefetch(ref next, step);
+            Prefetch.Far(next);
+            next += step;
         }
         Store(c00, c01, c);
         Store(c10, c11, c + stride);
@@ -315,7 +319,8 @@ internal static unsafe class WideTile<T> where T : struct, ILanes<T>
             Step(a[1], b0, b1, ref c10, ref c11);
             a += 2;
             b += PanelLayout.TileColumns;
-            Prefetch(ref next, step);
+            Prefetch.Far(next);
+            next += step;
         }
         Store(c00, c01, c);
         Store(c10, c11, c + stride);
@@ -335,7 +340,8 @@ internal static unsafe class WideTile<T> where T : struct, ILanes<T>
             Step(a[0], b0, b1, ref c00, ref c01);
             a += 1;
             b += PanelLayout.TileColumns;
-            Prefetch(ref next, step);
+            Prefetch.Far(next);
+            next += step;
         }
         Store(c00, c01, c);
     }
@@ -353,15 +359,6 @@ internal static unsafe class WideTile<T> where T : struct, ILanes<T>
         T broadcast = T.Broadcast(a);
         c0 = T.FusedMultiplyAdd(broadcast, b0, c0);
         c1 = T.FusedMultiplyAdd(broadcast, b1, c1);
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Prefetch(ref byte* next, nint step)
-    {
-        if (!Sse.IsSupported)
-            return;
-        Sse.Prefetch1(next);
-        next += step;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

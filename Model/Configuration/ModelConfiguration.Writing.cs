@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json.Nodes;
 using Mellum2.Managed.Engine;
 
@@ -26,18 +27,18 @@ public sealed partial record ModelConfiguration
             ["head_dim"] = HeadSize,
             ["hidden_act"] = "silu",
             ["max_position_embeddings"] = MaximumPositions,
-            ["initializer_range"] = InitializerRange,
-            ["rms_norm_eps"] = RmsNormEpsilon,
+            ["initializer_range"] = Real(InitializerRange),
+            ["rms_norm_eps"] = Real(RmsNormEpsilon),
             ["tie_word_embeddings"] = TieWordEmbeddings,
             ["rope_parameters"] = rope,
             ["attention_bias"] = false,
-            ["attention_dropout"] = 0.0,
+            ["attention_dropout"] = Real(0.0),
             ["sliding_window"] = OrNull(SlidingWindow),
             ["moe_intermediate_size"] = OrNull(ExpertSize),
             ["num_experts_per_tok"] = OrNull(ExpertsPerToken),
             ["num_experts"] = OrNull(ExpertCount),
             ["norm_topk_prob"] = NormalizeExpertWeights,
-            ["router_aux_loss_coef"] = RouterAuxiliaryLossWeight,
+            ["router_aux_loss_coef"] = Real(RouterAuxiliaryLossWeight),
             ["bos_token_id"] = BosTokenId,
             ["eos_token_id"] = EosTokenIds.Length == 1 ? EosTokenIds[0] : new JsonArray([.. EosTokenIds.Select(id => JsonValue.Create(id))]),
             ["layer_types"] = new JsonArray([.. LayerTypes.Select(kind => JsonValue.Create(kind.Name()))]),
@@ -58,19 +59,26 @@ public sealed partial record ModelConfiguration
         return json.ToJsonString(new System.Text.Json.JsonSerializerOptions { WriteIndented = true }) + "\n";
     }
 
+    /// <summary>A number with a decimal point or an exponent: the reference is strict about what is whole and what is not.</summary>
+    private static JsonNode Real(double value)
+    {
+        string text = value.ToString("R", CultureInfo.InvariantCulture);
+        return JsonNode.Parse(text.AsSpan().IndexOfAny('.', 'E') < 0 ? text + ".0" : text)!;
+    }
+
     private static JsonValue? OrNull(int value) => value == 0 ? null : JsonValue.Create(value);
 
     private static JsonObject ToJson(RopeConfiguration rope)
     {
-        JsonObject json = new() { ["rope_type"] = rope.Yarn is null ? "default" : "yarn", ["rope_theta"] = rope.Theta };
+        JsonObject json = new() { ["rope_type"] = rope.Yarn is null ? "default" : "yarn", ["rope_theta"] = Real(rope.Theta) };
         if (rope.Yarn is { } yarn)
         {
-            json["factor"] = yarn.Factor;
+            json["factor"] = Real(yarn.Factor);
             json["original_max_position_embeddings"] = yarn.OriginalLength;
-            json["beta_fast"] = yarn.BetaFast;
-            json["beta_slow"] = yarn.BetaSlow;
+            json["beta_fast"] = Real(yarn.BetaFast);
+            json["beta_slow"] = Real(yarn.BetaSlow);
             if (yarn.AttentionFactor is { } factor)
-                json["attention_factor"] = factor;
+                json["attention_factor"] = Real(factor);
         }
         return json;
     }
