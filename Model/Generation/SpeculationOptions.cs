@@ -3,7 +3,10 @@ namespace Mellum2.Managed.Model;
 /// <summary>Who drafts.</summary>
 public enum DraftKind
 {
-    /// <summary>The MTP head where the checkpoint has one, else prompt look-up.</summary>
+    /// <summary>
+    /// The MTP head where the checkpoint has one and, if the number of drafts is left open, where drafting with it can pay
+    /// (it reads weights, which a model that lives in the caches does not wait for); else prompt look-up.
+    /// </summary>
     Auto,
 
     /// <summary>Nobody: plain decoding.</summary>

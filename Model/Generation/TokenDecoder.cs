@@ -43,6 +43,9 @@ public sealed record DecoderOptions
 /// </summary>
 public sealed class TokenDecoder : IDisposable
 {
+    // What a trained head reaches on code; if not even that pays, as with models that live in the caches, look-up drafts.
+    private const double LikelyAcceptance = 0.9;
+
     private readonly MellumModel _model;
     private readonly DecoderOptions _options;
     private readonly KvCache _cache;
@@ -81,7 +84,7 @@ public sealed class TokenDecoder : IDisposable
         };
         _history = new TokenHistory(model.Configuration.VocabularySize, options.Context + 1);
         _run = new DraftRun(SpeculationOptions.MostDrafts, model.Configuration.VocabularySize);
-        _draftLength = new DraftLength(options.Speculation);
+        _draftLength = new DraftLength(options.Speculation, new DraftCost(model.Configuration, _drafter is MtpDrafter));
         _input = new int[SpeculationOptions.MostDrafts + 1];
         _probabilities = new float[model.Configuration.VocabularySize];
         _logProbabilities = new float[options.Context + 1];
@@ -178,11 +181,14 @@ public sealed class TokenDecoder : IDisposable
 
     private static DraftKind Resolve(DecoderOptions options, MellumModel model) => options.Speculation.Kind switch
     {
-        DraftKind.Auto => model.HasMtp ? DraftKind.Mtp : DraftKind.Lookup,
+        DraftKind.Auto => model.HasMtp && (options.Speculation.DraftTokens is not null || MtpCanPay(model)) ? DraftKind.Mtp : DraftKind.Lookup,
         DraftKind.Mtp when !model.HasMtp => throw new InvalidInputException(
             "The checkpoint has no MTP head to draft with; use prompt look-up or no speculation."),
         DraftKind kind => kind,
     };
+
+    private static bool MtpCanPay(MellumModel model) =>
+        new DraftCost(model.Configuration, draftsWithMtp: true).BestCount(LikelyAcceptance, SpeculationOptions.MostDrafts) > 0;
 
     private int Reuse(ReadOnlySpan<int> prompt)
     {
