@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics.X86;
 using Mellum2.Managed.Engine;
 
 namespace Mellum2.Managed.Kernels;
@@ -63,6 +64,7 @@ public sealed unsafe partial class SimdKernels<TLanes>
     private struct AttentionJob<TCache> : IParallelJob where TCache : struct, ICacheFormat
     {
         private const int Tile = KvLayer.TileSlots;
+        private const int PrefetchQueries = 16;
 
         public float* Query;
         public float* Output;
@@ -124,16 +126,33 @@ public sealed unsafe partial class SimdKernels<TLanes>
                     begin++;
                 while (FirstKey(end - 1) >= start + Tile)
                     end--;
-                long offset = (start % Slots / KvLayer.BlockSlots) * blockBytes + (long)head * Dimension * KvLayer.BlockSlots * TCache.Size;
+                long offset = TileOffset(tile, head, blockBytes);
                 int from = (begin - firstRow) * Group, to = (end - firstRow) * Group;
                 TileItem item = new(head, firstRow, start, from, to, blockBytes, scores, outputs, sums, maxima);
+                // Few queries wait for memory: what comes next is on its way while they work on this.
+                if (queries <= PrefetchQueries)
+                    Prefetch(Values + offset, blockBytes);
                 Score(item, Keys + offset);
                 for (int i = from; i < to; i++)
                     Soften(item, i);
+                if (queries <= PrefetchQueries)
+                    Prefetch(Keys + TileOffset(tile + 1, head, blockBytes), blockBytes);
                 AddValues(item, Values + offset);
             }
             for (int i = 0; i < queries; i++)
                 Finish(head, firstRow, i, outputs + i * Padded, sums + i * 16, maxima[i]);
+        }
+
+        private readonly long TileOffset(int tile, int head, long blockBytes) =>
+            (long)tile * Tile % Slots / KvLayer.BlockSlots * blockBytes + (long)head * Dimension * KvLayer.BlockSlots * TCache.Size;
+
+        private readonly void Prefetch(byte* tile, long blockBytes)
+        {
+            if (!Sse.IsSupported)
+                return;
+            for (int block = 0; block < Tile / KvLayer.BlockSlots; block++, tile += blockBytes)
+                for (int i = 0; i < Dimension * KvLayer.BlockSlots * TCache.Size; i += 64)
+                    Sse.Prefetch0(tile + i);
         }
 
         // One tile and the queries of the item that see a part of it.

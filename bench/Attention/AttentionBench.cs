@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using Mellum2.Managed.Engine;
 using Mellum2.Managed.Kernels;
 
@@ -12,7 +13,7 @@ namespace Mellum2.Managed.Bench;
 /// </summary>
 public static unsafe class AttentionBench
 {
-    private const int Heads = 32, KvHeads = 4, Dimension = 128, Rounds = 25;
+    private const int Heads = 32, KvHeads = 4, Dimension = 128, Layers = 8, Rounds = 15;
 
     /// <summary>Runs the benchmark and prints one line for each case.</summary>
     public static void Run()
@@ -41,12 +42,17 @@ public static unsafe class AttentionBench
 
     private static void Run<TLanes>(SimdKernels<TLanes> kernels, WorkerPool pool, DType format) where TLanes : struct, ILanes<TLanes>
     {
-        foreach ((int rows, int position, int window) in new[] { (512, 0, 0), (512, 3584, 0), (512, 3584, 1024), (1, 8191, 0), (4, 8188, 0) })
+        foreach ((int rows, int position, int window) in new[] { (512, 0, 0), (512, 3584, 1024), (1, 8191, 0), (1, 2047, 0), (2, 8190, 0), (4, 8188, 0) })
         {
-            using KvLayer cache = new(KvHeads, Dimension, format, position + rows);
+            // One cache after the other, as a model's layers are: decoding finds none of them in the processor's caches.
+            KvLayer[] layers = new KvLayer[rows == 1 ? Layers : 1];
             using Tensor q = Filled(rows, Heads * Dimension), y = Tensor.Allocate(DType.F32, new Shape(rows, Heads * Dimension));
             using Tensor kv = Filled(position + rows, KvHeads * Dimension);
-            kernels.AppendKeyValues(kv, kv, new SequenceRows(0, position + rows, 0), cache);
+            for (int i = 0; i < layers.Length; i++)
+            {
+                layers[i] = new KvLayer(KvHeads, Dimension, format, position + rows);
+                kernels.AppendKeyValues(kv, kv, new SequenceRows(0, position + rows, 0), layers[i]);
+            }
             SequenceRows part = new(0, rows, position);
             AttentionParameters parameters = new(Heads, window, 1 / MathF.Sqrt(Dimension));
             double pairs = 0;
@@ -56,13 +62,18 @@ public static unsafe class AttentionBench
             for (int round = 0; round < Rounds; round++)
             {
                 peak = Math.Max(peak, Peak<TLanes>(pool));
-                attention = Math.Min(attention, Time(() => kernels.Attention(q, part, cache, parameters, y)));
-                read = Math.Min(read, Time(() => Read<TLanes>(pool, cache)));
+                foreach (KvLayer cache in layers)
+                    attention = Math.Min(attention, Time(pool, () => kernels.Attention(q, part, cache, parameters, y)));
+                foreach (KvLayer cache in layers)
+                    read = Math.Min(read, Time(pool, () => Read<TLanes>(pool, cache)));
             }
-            double rate = operations / attention, bytes = cache.ByteLength;
+            double rate = operations / attention, bytes = layers[0].ByteLength;
+            string memory = rows == 1 ? $"; {bytes / attention / 1e9:F1} GB/s = {read / attention:P0} of a plain read" : "";
             Console.WriteLine(
                 $"{kernels.Description}, cache {format}, {rows} rows at {position}, window {window}: {attention * 1e6:F0} us, "
-                + $"{rate / 1e9:F0} GFLOP/s = {rate / peak:P0} of {peak / 1e9:F0}; {bytes / attention / 1e9:F1} GB/s = {read / attention:P0} of a plain read");
+                + $"{rate / 1e9:F0} GFLOP/s = {rate / peak:P0} of {peak / 1e9:F0}{memory}");
+            foreach (KvLayer cache in layers)
+                cache.Dispose();
         }
     }
 
@@ -74,19 +85,34 @@ public static unsafe class AttentionBench
         return tensor;
     }
 
-    private static double Time(Action action)
+    // One thread is timed by its own clock, which stands still while another process has the core.
+    private static double Time(WorkerPool pool, Action action)
     {
-        long start = Stopwatch.GetTimestamp();
+        double start = Now(pool);
         action();
-        return Stopwatch.GetElapsedTime(start).TotalSeconds;
+        return Now(pool) - start;
     }
+
+    private static double Now(WorkerPool pool)
+    {
+        if (pool.Count > 1 || !OperatingSystem.IsLinux())
+            return Stopwatch.GetTimestamp() / (double)Stopwatch.Frequency;
+        long* time = stackalloc long[2];
+        return ClockGetTime(ThreadClock, time) == 0 ? time[0] + time[1] * 1e-9 : double.NaN;
+    }
+
+    // CLOCK_THREAD_CPUTIME_ID.
+    private const int ThreadClock = 3;
+
+    [DllImport("libc", EntryPoint = "clock_gettime")]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static extern int ClockGetTime(int clock, long* time);
 
     private static double Peak<TLanes>(WorkerPool pool) where TLanes : struct, ILanes<TLanes>
     {
-        const int count = 40000;
-        PeakJob<TLanes> job = new() { Count = count };
-        double seconds = Time(() => { PeakJob<TLanes> local = job; pool.For(ref local, pool.Count); });
-        return pool.Count * (double)count * PeakJob<TLanes>.Chains * 32 / seconds;
+        PeakJob<TLanes> job = default;
+        double seconds = Time(pool, () => { PeakJob<TLanes> local = job; pool.For(ref local, 16 * pool.Count); });
+        return 16.0 * pool.Count * PeakJob<TLanes>.Count * PeakJob<TLanes>.Chains * 32 / seconds;
     }
 
     private static void Read<TLanes>(WorkerPool pool, KvLayer cache) where TLanes : struct, ILanes<TLanes>
@@ -95,29 +121,51 @@ public static unsafe class AttentionBench
         pool.For(ref job, (int)(cache.Keys.ByteLength / ReadJob<TLanes>.BlockBytes), 4);
     }
 
-    private struct PeakJob<TLanes> : IParallelJob where TLanes : struct, ILanes<TLanes>
+    // Chains of multiply-adds, as many as hide the latency and fit into the registers.
+    private readonly struct PeakJob<TLanes> : IParallelJob where TLanes : struct, ILanes<TLanes>
     {
-        public const int Chains = 5;
-        public int Count;
+        public const int Count = 10000, Chains = 20;
 
         [MethodImpl(MethodImplOptions.NoInlining)]
-        public readonly void Run(int begin, int end, int worker)
+        public void Run(int begin, int end, int worker)
+        {
+            TLanes sum = TLanes.Zero;
+            for (int item = begin; item < end; item++)
+                sum += TLanes.Accumulators >= 20 ? Ten(2 * Count) : Five(4 * Count);
+            GC.KeepAlive(TLanes.Sum(sum));
+        }
+
+        private static TLanes Ten(int count)
+        {
+            TLanes x = TLanes.Broadcast(0.5f), a = x, b = x, c = x, d = x, e = x, f = x, g = x, h = x, i = x, j = x;
+            for (int n = 0; n < count; n++)
+            {
+                a = TLanes.FusedMultiplyAdd(a, x, x);
+                b = TLanes.FusedMultiplyAdd(b, x, x);
+                c = TLanes.FusedMultiplyAdd(c, x, x);
+                d = TLanes.FusedMultiplyAdd(d, x, x);
+                e = TLanes.FusedMultiplyAdd(e, x, x);
+                f = TLanes.FusedMultiplyAdd(f, x, x);
+                g = TLanes.FusedMultiplyAdd(g, x, x);
+                h = TLanes.FusedMultiplyAdd(h, x, x);
+                i = TLanes.FusedMultiplyAdd(i, x, x);
+                j = TLanes.FusedMultiplyAdd(j, x, x);
+            }
+            return a + b + c + d + e + f + g + h + i + j;
+        }
+
+        private static TLanes Five(int count)
         {
             TLanes x = TLanes.Broadcast(0.5f), a = x, b = x, c = x, d = x, e = x;
-            float sink = 0;
-            for (int item = begin; item < end; item++)
+            for (int n = 0; n < count; n++)
             {
-                for (int i = 0; i < Count; i++)
-                {
-                    a = TLanes.FusedMultiplyAdd(a, x, x);
-                    b = TLanes.FusedMultiplyAdd(b, x, x);
-                    c = TLanes.FusedMultiplyAdd(c, x, x);
-                    d = TLanes.FusedMultiplyAdd(d, x, x);
-                    e = TLanes.FusedMultiplyAdd(e, x, x);
-                }
-                sink += TLanes.Sum(a + b + c + d + e);
+                a = TLanes.FusedMultiplyAdd(a, x, x);
+                b = TLanes.FusedMultiplyAdd(b, x, x);
+                c = TLanes.FusedMultiplyAdd(c, x, x);
+                d = TLanes.FusedMultiplyAdd(d, x, x);
+                e = TLanes.FusedMultiplyAdd(e, x, x);
             }
-            GC.KeepAlive(sink);
+            return a + b + c + d + e;
         }
     }
 

@@ -32,6 +32,10 @@ public static class BackEnds
         from golden in Managed.Tests.GoldenManifest.NumericCases(topic)
         select new[] { name[0], golden[0] };
 
+    /// <summary>The back ends that multiply by matrices, with every case of a golden topic.</summary>
+    public static IEnumerable<object[]> ProductsWithGoldens(string topic) =>
+        WithGoldens(topic).Where(pair => !Get((string)pair[0]).GetType().Name.StartsWith("SimdForward", StringComparison.Ordinal));
+
     internal static IForwardKernels Get(string name) => name == "reference" ? Reference : Simd[name];
 
     /// <summary>Runs a test for many shapes; a failure is shrunk to a small one.</summary>
@@ -58,13 +62,16 @@ public static class BackEnds
         foreach (WorkerPool pool in new[] { s_one, s_two })
         {
             if (Avx512F.IsSupported)
-                all.Add($"512 x {pool.Count}", new SimdForward<Lanes512>(pool));
-            all.Add($"256 x {pool.Count}", new SimdForward<Lanes256>(pool));
-            all.Add($"128 x {pool.Count}", new SimdForward<Lanes128>(pool));
-            all.Add($"scalar x {pool.Count}", new SimdForward<LanesScalar>(pool));
+                all.Add($"512 x {pool.Count}", Create<Lanes512>(pool));
+            all.Add($"256 x {pool.Count}", Create<Lanes256>(pool));
+            all.Add($"128 x {pool.Count}", Create<Lanes128>(pool));
+            all.Add($"scalar x {pool.Count}", Create<LanesScalar>(pool));
         }
         return all;
     }
+
+    private static IForwardKernels Create<TLanes>(WorkerPool pool) where TLanes : struct, ILanes<TLanes> =>
+        (object)new SimdKernels<TLanes>(pool) as IForwardKernels ?? new SimdForward<TLanes>(pool);
 
     /// <summary>The SIMD kernels with the reference's products, for the tests of what is no product.</summary>
     private sealed class SimdForward<TLanes>(WorkerPool pool) : IForwardKernels where TLanes : struct, ILanes<TLanes>

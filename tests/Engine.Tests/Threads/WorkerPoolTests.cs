@@ -39,8 +39,8 @@ public unsafe class WorkerPoolTests
         }
     }
 
-    /// <summary>Two workers that wait for each other: done only if both take part.</summary>
-    private readonly struct MeetingJob(int* arrived) : IParallelJob
+    /// <summary>Two workers that wait for each other: done only if both take part. The one that was forked takes its time.</summary>
+    private readonly struct MeetingJob(int* arrived, int* finished) : IParallelJob
     {
         public void Run(int begin, int end, int worker)
         {
@@ -51,6 +51,9 @@ public unsafe class WorkerPoolTests
                     throw new TimeoutException("The other worker did not come.");
                 Thread.Yield();
             }
+            if (worker != 0)
+                Thread.Sleep(2);
+            Interlocked.Increment(ref *finished);
         }
     }
 
@@ -112,16 +115,16 @@ public unsafe class WorkerPoolTests
     }
 
     [Fact]
-    public void Parked_workers_wake_up()
+    public void Parked_workers_wake_up_and_are_waited_for()
     {
         using WorkerPool pool = new(2);
         for (int round = 0; round < 20; round++)
         {
             Thread.Sleep(round);
-            int arrived = 0;
-            MeetingJob job = new(&arrived);
+            int arrived = 0, finished = 0;
+            MeetingJob job = new(&arrived, &finished);
             pool.For(ref job, 2);
-            Assert.Equal(2, arrived);
+            Assert.Equal(2, finished);
         }
     }
 

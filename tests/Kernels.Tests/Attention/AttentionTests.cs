@@ -118,6 +118,38 @@ public class AttentionTests
     }
 
     [Theory]
+    [MemberData(nameof(BackEnds.Names), MemberType = typeof(BackEnds))]
+    public void A_NaN_key_or_value_reaches_only_the_rows_that_see_its_position(string name)
+    {
+        // Rows of one call and of one tile: some see the position, their neighbours do not.
+        IForwardKernels kernels = BackEnds.Get(name);
+        foreach ((int heads, int window) in new[] { (1, 0), (1, 7), (2, 5), (3, 20), (8, 9) })
+        {
+            const int rows = 50, dimension = 20, bad = 23;
+            Random random = new(heads);
+            AttentionCase sequence = Create(random, rows, dimension) with { Heads = heads, KvHeads = 1, Window = window };
+            float[] q = random.Random(rows * heads * dimension);
+            double[] before = sequence.Run(kernels, q, 0, [rows]).Output;
+            foreach (float[] spoiled in new[] { sequence.K, sequence.V })
+            {
+                float old = spoiled[bad * dimension + 3];
+                spoiled[bad * dimension + 3] = float.NaN;
+                double[] after = sequence.Run(kernels, q, 0, [rows]).Output;
+                spoiled[bad * dimension + 3] = old;
+                for (int row = 0; row < rows; row++)
+                {
+                    bool sees = row >= bad && (window == 0 || row - bad < window);
+                    double[] part = after[(row * heads * dimension)..((row + 1) * heads * dimension)];
+                    if (sees)
+                        Assert.Contains(part, double.IsNaN);
+                    else
+                        Activations.AssertSame(before[(row * heads * dimension)..((row + 1) * heads * dimension)], part);
+                }
+            }
+        }
+    }
+
+    [Theory]
     [MemberData(nameof(BackEnds.SimdNames), MemberType = typeof(BackEnds))]
     public void Very_large_scores_do_not_overflow(string name)
     {
