@@ -22,9 +22,9 @@ internal static class CommandTree
             TokenizeVerb.Create(terminal),
             InspectVerb.Create(terminal),
             ConvertVerb.Create(terminal),
-            //TraceVerb.Create(terminal),
-            //BenchVerb.Create(terminal),
-            //DoctorVerb.Create(terminal),
+            TraceVerb.Create(terminal),
+            BenchVerb.Create(terminal),
+            DoctorVerb.Create(terminal),
         };
         root.Options.Add(new Option<bool>(VerboseName) { Description = "Shows the stack of an error.", Recursive = true });
         foreach (Option option in root.Options)
