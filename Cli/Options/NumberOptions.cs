@@ -32,8 +32,10 @@ internal static class NumberOptions
             string text = result.Tokens[0].Value;
             if (double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out double value) && value >= least && value <= most)
                 return value;
-            string range = most == double.MaxValue ? Quantity.Text($"of at least {least}")
-                : least == double.MinValue ? "that is finite" : Quantity.Text($"from {least} to {most}");
+            string range = least == double.MinValue ? "that is finite"
+                : least == double.Epsilon ? "above 0"
+                : most == double.MaxValue ? Quantity.Text($"of at least {least}")
+                : Quantity.Text($"from {least} to {most}");
             result.AddError($"{name} must be a number {range}, not \"{text}\".");
             return standard;
         },

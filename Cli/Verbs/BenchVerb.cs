@@ -7,8 +7,8 @@ namespace Mellum2.Managed.Cli;
 /// <summary><c>mellum2 bench</c>: how fast a model reads and writes, and how fast the machine could.</summary>
 internal static class BenchVerb
 {
-    private const long LeastBuffer = 256L << 20;
-    private const long MostBuffer = 1L << 30;
+    private const long LeastBuffer = 64L << 20;
+    private const long MostBuffer = 512L << 20;
 
     public static Command Create(Terminal terminal)
     {

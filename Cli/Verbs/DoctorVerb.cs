@@ -1,4 +1,6 @@
 using System.CommandLine;
+using System.Diagnostics;
+using System.Reflection;
 using System.Runtime.InteropServices;
 using Mellum2.Managed.Engine;
 using Mellum2.Managed.Model;
@@ -12,6 +14,9 @@ internal static class DoctorVerb
     private const string TestPrompt = "public static int ";
     private const int TestTokens = 8;
     private static readonly string[] s_passed = ["passed", "failed", "not run: the small checkpoint is missing"];
+
+    private static bool IsOptimized =>
+        typeof(Mellum).Assembly.GetCustomAttribute<DebuggableAttribute>() is not { IsJITOptimizerDisabled: true };
 
     public static Command Create(Terminal terminal)
     {
@@ -42,6 +47,7 @@ internal static class DoctorVerb
                     json.WriteNumber("threads", threads);
                     json.WriteNumber("available_memory_bytes", MemoryCheck.AvailableBytes());
                     json.WriteString("runtime", RuntimeInformation.FrameworkDescription);
+                    json.WriteBoolean("optimized_build", IsOptimized);
                     json.WriteString("kernels", kernels);
                     json.WriteString("self_test", s_passed[test]);
                     json.WriteNumber("read_bytes_per_second", limits.ReadBytesPerSecond);
@@ -59,6 +65,7 @@ internal static class DoctorVerb
                     ["threads in use", Quantity.Text($"{threads}")],
                     ["memory available", Quantity.Bytes(MemoryCheck.AvailableBytes())],
                     ["runtime", RuntimeInformation.FrameworkDescription],
+                    ["build", IsOptimized ? "optimised" : "not optimised (Debug): kernels run many times slower"],
                     ["kernels that would run", kernels],
                     ["self-test", s_passed[test]],
                     ["memory read", Quantity.Text($"{limits.ReadBytesPerSecond / 1e9:F2} GB/s")],
