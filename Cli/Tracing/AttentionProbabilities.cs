@@ -14,6 +14,7 @@ internal sealed class AttentionProbabilities
     private readonly double[] _keys;
     private readonly double[] _row;
     private readonly int _window;
+    private readonly float _scale;
 
     /// <summary>Takes queries [T, heads · head_dim] and keys [T, KV heads · head_dim], after norm and rotation.</summary>
     public AttentionProbabilities(
@@ -21,6 +22,8 @@ internal sealed class AttentionProbabilities
     {
         (_configuration, _queries, _keys) = (configuration, queries, keys);
         _row = new double[rows];
+        // The kernels take the scale as float32.
+        _scale = (float)(1 / Math.Sqrt(configuration.HeadSize));
         _window = kind == AttentionKind.Sliding ? configuration.SlidingWindow : rows;
         if (cacheFormat == DType.BF16)
             for (int i = 0; i < keys.Length; i++)
@@ -41,7 +44,7 @@ internal sealed class AttentionProbabilities
             double sum = 0;
             for (int d = 0; d < size; d++)
                 sum += q[d] * k[d];
-            _row[j] = sum / Math.Sqrt(size);
+            _row[j] = sum * _scale;
             largest = Math.Max(largest, _row[j]);
         }
         double total = 0;

@@ -77,7 +77,7 @@ public sealed class ErrorTests
     [InlineData("need a context of", "bench", "--prompt-tokens", "5000")]
     [InlineData("; --force goes on regardless.", "bench", "--shape", "mellum2-12b", "--layers", "1024", "--dtype", "f32")]
     [InlineData("The prompt is empty", "generate", "--prompt", "")]
-    [InlineData("The prompt has 6 tokens, but the context has room for 2.", "generate", "--prompt", "int x = 42;", "--context", "2")]
+    [InlineData("The prompt has 8 tokens, but the context has room for 2.", "generate", "--prompt", "int x = 42;", "--context", "2")]
     public void Input_that_is_wrong_returns_1(string fragment, params string[] args)
     {
         CommandRun run = CommandRun.Of(args);
