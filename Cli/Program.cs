@@ -1,1 +1,107 @@
-Console.WriteLine("mellum2");
+using System.CommandLine;
+using System.Runtime.InteropServices;
+using Mellum2.Managed.Engine;
+using Microsoft.Win32.SafeHandles;
+
+namespace Mellum2.Managed.Cli;
+
+/// <summary>The command <c>mellum2</c>.</summary>
+public static class Program
+{
+    /// <summary>Runs a command with the process's own streams; Ctrl+C ends it in good order, a second one at once.</summary>
+    public static int Main(string[] args)
+    {
+        using CancellationTokenSource cancel = new();
+        void Cancel(PosixSignalContext signal)
+        {
+            if (cancel.IsCancellationRequested)
+                return;
+            signal.Cancel = true;
+            cancel.Cancel();
+        }
+        using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Cancel);
+        using PosixSignalRegistration terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Cancel);
+        using GuardedOutput output = new(OpenOutput());
+        Terminal terminal = new(Console.OpenStandardInput(), output, Console.Error, cancel.Token)
+        {
+            IsInputTerminal = !Console.IsInputRedirected,
+            IsOutputTerminal = !Console.IsOutputRedirected,
+            IsErrorTerminal = !Console.IsErrorRedirected,
+        };
+        return Run(args, terminal);
+    }
+
+    /// <summary>Runs a command with other streams, none of which is taken for a terminal.</summary>
+    /// <param name="args">The arguments, without the program's name.</param>
+    /// <param name="input">Standard input, UTF-8.</param>
+    /// <param name="output">Standard output: the result, UTF-8.</param>
+    /// <param name="error">Standard error: everything else.</param>
+    /// <param name="cancel">Stands for Ctrl+C.</param>
+    /// <returns>One of <see cref="ExitCode"/>.</returns>
+    public static int Run(string[] args, Stream input, Stream output, TextWriter error, CancellationToken cancel = default)
+    {
+        using GuardedOutput guarded = new(output);
+        return Run(args, new Terminal(input, guarded, error, cancel));
+    }
+
+    internal static int Run(string[] args, Terminal terminal)
+    {
+        ParseResult parsed = CommandTree.Create(terminal).Parse(args, CommandTree.Parsing);
+        bool verbose = CommandTree.IsVerbose(parsed);
+        try
+        {
+            return CommandTree.Invoke(parsed, terminal);
+        }
+        catch (Exception e) when (!verbose || e is OutputClosedException or OperationCanceledException)
+        {
+            return Explain(e, terminal);
+        }
+        catch (Exception e)
+        {
+            int code = Explain(e, terminal);
+            terminal.Note(e.ToString());
+            return code;
+        }
+    }
+
+    private static int Explain(Exception e, Terminal terminal)
+    {
+        switch (e)
+        {
+            case OutputClosedException:
+                return ExitCode.Success;
+            case OperationCanceledException:
+                terminal.Note("Cancelled.");
+                return ExitCode.Cancelled;
+            case UsageException:
+                terminal.Note(e.Message);
+                return ExitCode.Usage;
+            case InvalidInputException:
+                terminal.Note(e.Message);
+                return ExitCode.InvalidInput;
+            case IOException or UnauthorizedAccessException:
+                terminal.Note($"Reading or writing failed: {OneLine(e.Message)}");
+                return ExitCode.InvalidInput;
+            case OutOfMemoryException:
+                terminal.Note("There is not enough memory; a smaller --context or a checkpoint in a smaller format needs less.");
+                return ExitCode.InvalidInput;
+            default:
+                terminal.Note($"Unexpected {e.GetType().Name}: {OneLine(e.Message)} This is a defect of mellum2; --verbose shows where it happened.");
+                return ExitCode.Defect;
+        }
+    }
+
+    private static string OneLine(string message) => message.ReplaceLineEndings(" ");
+
+    /// <summary>
+    /// Standard output. On Unix a pipe is written without the console's wrapper, which swallows the error that says that the
+    /// reader has gone. A file is not: it may be shared with other programs, and the wrapper writes at its common end.
+    /// </summary>
+    private static Stream OpenOutput()
+    {
+        if (OperatingSystem.IsWindows() || !Console.IsOutputRedirected)
+            return Console.OpenStandardOutput();
+        FileStream output = new(new SafeFileHandle(1, ownsHandle: false), FileAccess.Write, bufferSize: 0);
+        return output.CanSeek ? Console.OpenStandardOutput() : output;
+    }
+}

@@ -1,0 +1,50 @@
+namespace Mellum2.Managed.Cli;
+
+/// <summary>The examples under each verb's help.</summary>
+internal static class Examples
+{
+    public static IEnumerable<string> Of(string verb) => verb switch
+    {
+        "generate" =>
+        [
+            "mellum2 generate --prompt \"public static int Add(\" --max-tokens 40",
+            "mellum2 generate --file Program.cs --line 12 --column 9 --context-file Shapes.cs",
+            "git diff | mellum2 generate --prompt - --temperature 0.6 --top-p 0.95 --top-k 20 --seed 7",
+            "mellum2 generate --model ./mellum2-12b --prompt-file prompt.txt --speculate 3 --draft mtp --json",
+        ],
+        "chat" =>
+        [
+            "mellum2 chat --model ./mellum2-12b-instruct --temperature 0.6 --top-p 0.95 --top-k 20",
+            "printf 'Hello\\nAnd in C#?\\n' | mellum2 chat --system \"Answer briefly.\" --json",
+        ],
+        "tokenize" =>
+        [
+            "mellum2 tokenize --prompt \"int x = 42;\"",
+            "mellum2 tokenize --prompt-file Program.cs --count",
+            "mellum2 tokenize --decode 27,318,28",
+        ],
+        "inspect" =>
+        [
+            "mellum2 inspect --model ./mellum2-12b --context 32768",
+            "mellum2 inspect --shape mellum2-12b --dtype fp8 --json",
+        ],
+        "convert" => ["mellum2 convert --model ./mellum2-12b --output ./mellum2-12b-fp8 --dtype fp8"],
+        "trace" =>
+        [
+            "mellum2 trace --prompt \"int x\" --output trace.safetensors",
+            "mellum2 trace --prompt \"int x\" --output trace.safetensors --attention 0,3 --reference",
+        ],
+        "bench" =>
+        [
+            "mellum2 bench --model ./mellum2-12b-fp8",
+            "mellum2 bench --shape mellum2-12b --layers 4 --dtype fp8 --prompt-tokens 512 --decode-tokens 64 --rounds 5 --json",
+        ],
+        "doctor" => ["mellum2 doctor", "mellum2 doctor --threads 1 --width 256 --json"],
+        _ =>
+        [
+            "mellum2 generate --prompt \"public static int Add(\"",
+            "mellum2 chat --model ./mellum2-12b-instruct",
+            "mellum2 generate --help",
+        ],
+    };
+}

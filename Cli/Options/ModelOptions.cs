@@ -1,0 +1,62 @@
+using System.CommandLine;
+using Mellum2.Managed.Engine;
+using Mellum2.Managed.Model;
+
+namespace Mellum2.Managed.Cli;
+
+/// <summary>Which model runs and on what.</summary>
+/// <param name="Folder">The checkpoint.</param>
+/// <param name="Threads">0 means one for each processor.</param>
+/// <param name="Width">The width of vectors.</param>
+/// <param name="Reference">Whether the float64 kernels run.</param>
+/// <param name="Context">Tokens of prompt and output together; null for what is needed.</param>
+/// <param name="Force">Whether the memory check only warns.</param>
+/// <param name="Json">Whether the result is one JSON object.</param>
+internal sealed record ModelSettings(
+    string Folder, int Threads, VectorWidth Width, bool Reference, int? Context, bool Force, bool Json);
+
+/// <summary>The options behind <see cref="ModelSettings"/>, the same in every verb.</summary>
+internal sealed class ModelOptions
+{
+    private const int MostThreads = 1024;
+
+    private readonly Option<string?> _model = new("--model")
+    {
+        Description = "The folder of the checkpoint; without it, the small one that comes with the program.",
+        HelpName = "FOLDER",
+    };
+
+    private readonly Option<int> _threads = NumberOptions.Whole("--threads", "Threads; 0 means one for each processor.", 0, 0, MostThreads);
+
+    private readonly WordOption<VectorWidth> _width = new(
+        "--width", "The width of vectors in bits; all give the same result.", "auto",
+        ("auto", VectorWidth.Auto), ("512", VectorWidth.V512), ("256", VectorWidth.V256), ("128", VectorWidth.V128), ("scalar", VectorWidth.Scalar));
+
+    private readonly Option<bool> _reference = new("--reference") { Description = "Runs the float64 reference kernels: slow and exact." };
+
+    private readonly Option<int?> _context = NumberOptions.OptionalWhole(
+        "--context", "Tokens of prompt and output together; without it, what is needed.", 1);
+
+    private readonly Option<bool> _force = new("--force") { Description = "Goes on when weights and cache do not seem to fit into the memory." };
+
+    private readonly Option<bool> _json = new("--json") { Description = "Prints the result as a JSON object." };
+
+    /// <summary>Gives the options to a verb.</summary>
+    public void AddTo(Command command)
+    {
+        foreach (Option option in (Option[])[_model, _threads, _width, _reference, _context, _force, _json])
+            command.Options.Add(option);
+    }
+
+    public ModelSettings Read(ParseResult parsed) => new(
+        parsed.GetValue(_model) ?? Mellum.DefaultFolder,
+        parsed.GetValue(_threads),
+        _width.Read(parsed),
+        parsed.GetValue(_reference),
+        parsed.GetValue(_context),
+        parsed.GetValue(_force),
+        parsed.GetValue(_json));
+
+    /// <summary>Whether a checkpoint was named.</summary>
+    public bool NamesModel(ParseResult parsed) => parsed.GetValue(_model) is not null;
+}
