@@ -7,7 +7,7 @@ namespace Mellum2.Managed.Kernels.Tests;
 public class EmbeddingGoldenTests
 {
     [Theory]
-    [MemberData(nameof(BackEnds.ProductsWithGoldens), "embedding", MemberType = typeof(BackEnds))]
+    [MemberData(nameof(BackEnds.WithGoldens), "embedding", MemberType = typeof(BackEnds))]
     public void Y_is_exact(string backEnd, string name)
     {
         IForwardKernels kernels = BackEnds.Get(backEnd);

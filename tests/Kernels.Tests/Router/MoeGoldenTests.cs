@@ -38,7 +38,7 @@ public class MoeGoldenTests
         golden["lse"].Check(lse.Read());
     }
 
-    public static IEnumerable<object[]> Layers => BackEnds.ProductsWithGoldens("moe")
+    public static IEnumerable<object[]> Layers => BackEnds.WithGoldens("moe")
         .Where(pair => GoldenManifest.Numerics("moe")[(string)pair[1]].Has("out"));
 
     [Theory]
