@@ -34,7 +34,7 @@ public readonly record struct Float8E4M3(byte Bits)
             return new((byte)(sign | (BitConverter.SingleToUInt32Bits(aligned) - 0x4680_0000)));
         }
         uint rounded = magnitude + 0x7_FFFF + ((magnitude >> 20) & 1) - (120u << 23);
-        return new((byte)(sign | Math.Min(rounded >> 20, 0x7E)));
+        return new((byte)(sign | rounded >> 20));
     }
 
     /// <summary>The value of a finite code times 2⁻¹²⁰, exact for subnormals too; NaN codes give ±480 · 2⁻¹²⁰.</summary>

@@ -31,7 +31,7 @@ public readonly record struct Float8E5M2(byte Bits)
             return new((byte)(sign | (BitConverter.SingleToUInt32Bits(aligned) - 0x4300_0000)));
         }
         uint rounded = magnitude + 0xF_FFFF + ((magnitude >> 21) & 1) - (112u << 23);
-        return new((byte)(sign | Math.Min(rounded >> 21, 0x7B)));
+        return new((byte)(sign | rounded >> 21));
     }
 
     /// <summary>The value, exactly; infinities and NaN keep their sign.</summary>
