@@ -17,7 +17,7 @@ internal static unsafe class DirectProduct<T, TFormat> where T : struct, ILanes<
     public static int Rows(in PanelLayout layout)
     {
         long row = Math.Max(layout.Columns, 1) * (long)sizeof(float);
-        return (int)Math.Clamp((CacheBytes - PanelBytes(in layout)) / row / PassRows * PassRows, PassRows, MaxRows);
+        return (int)Math.Clamp((CacheBytes - PanelBytes(in layout)) / row / WidePassRows * WidePassRows, WidePassRows, MaxRows);
     }
 
     /// <summary>

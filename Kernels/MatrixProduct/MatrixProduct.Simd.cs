@@ -4,13 +4,13 @@ namespace Mellum2.Managed.Kernels;
 
 public sealed unsafe partial class SimdKernels<TLanes>
 {
-    // Rows of a segment of a tiled product: a multiple of all tile heights whose packed chunk stays in the second-level cache.
-    private const int SegmentRows = 252;
+    // Rows of a segment of a tiled product: a multiple of the largest tile whose packed chunk stays in the second-level cache.
+    private const int SegmentRows = 182;
 
     private const int SmallestSegment = 8;
 
     // Packed rows that exist at once; longer products go in batches.
-    private const long PackedFloatsLimit = 4 << 20;
+    private const long PackedFloatsLimit = 8 << 20;
 
     // What one worker does alone faster than a fork and join takes.
     private const long SmallProduct = 1 << 16;

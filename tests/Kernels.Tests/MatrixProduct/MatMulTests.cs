@@ -112,6 +112,26 @@ public sealed unsafe class MatMulTests : IDisposable
         AssertBits(Chains(x, plain), y, $"M {m}, N {outputs}, K {inputs}");
     }
 
+    [Theory]
+    [InlineData(DType.BF16)]
+    [InlineData(DType.F8E4M3)]
+    public void Rows_longer_than_a_cache_are_the_chain(DType format)
+    {
+        Random random = new(9);
+        const int N = 17, K = 17000;
+        using WeightMatrix plain = WeightFactory.Create(random, format, null, N, K);
+        foreach (int rows in (int[])[1, 6, 20])
+        {
+            using Tensor x = WeightFactory.Activations(random, rows, K), y = Tensor.Allocate(DType.F32, new Shape(rows, N));
+            foreach (ProductKernels kernels in ProductKernels.All(_pool))
+            {
+                using WeightMatrix w = kernels.Prepare([plain]);
+                kernels.MatMul(x, w, y);
+                AssertBits(Chains(x, plain), y, kernels.Name);
+            }
+        }
+    }
+
     [Fact]
     public void Row_major_float32_weights_need_no_preparation()
     {
