@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Runtime.InteropServices;
+using System.Text;
 using Mellum2.Managed.Engine;
 using Microsoft.Win32.SafeHandles;
 
@@ -22,7 +23,9 @@ public static class Program
         using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Cancel);
         using PosixSignalRegistration terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Cancel);
         using GuardedOutput output = new(OpenOutput());
-        Terminal terminal = new(Console.OpenStandardInput(), output, Console.Error, cancel.Token)
+        // Console.Error would put the terminal into another mode and leave it there.
+        using StreamWriter error = new(Console.OpenStandardError(), new UTF8Encoding(encoderShouldEmitUTF8Identifier: false)) { AutoFlush = true };
+        Terminal terminal = new(Console.OpenStandardInput(), output, error, cancel.Token)
         {
             IsInputTerminal = !Console.IsInputRedirected,
             IsOutputTerminal = !Console.IsOutputRedirected,
