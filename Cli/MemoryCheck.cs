@@ -22,7 +22,8 @@ internal static class MemoryCheck
         Terminal terminal, ModelSettings settings, ModelConfiguration configuration, long weightBytes, bool withMtp, long context)
     {
         int tokens = (int)Math.Clamp(context, 1, configuration.MaximumPositions);
-        DType format = settings.Reference ? DType.F64 : configuration.StoredType == DType.F32 ? DType.F32 : DType.BF16;
+        DType format = settings.Reference ? DType.F64
+            : settings.Cache ?? (configuration.StoredType == DType.F32 ? DType.F32 : MellumModel.DefaultCacheFormat(configuration));
         long cacheBytes = new CachePlan(configuration, format, tokens, new GenerationOptions().Chunk, withMtp).Bytes;
         long available = AvailableBytes();
         if (weightBytes + cacheBytes <= available)

@@ -22,7 +22,7 @@ internal static class ModelLoading
             bool hasMtp = checkpoint.HasMtp(configuration) && wantsMtp;
             MemoryCheck.Require(terminal, settings, configuration, checkpoint.ByteLength, hasMtp, context);
         }
-        using ProgressLine progress = new(terminal, "Loading: part", "parts");
+        using ProgressLine progress = new(terminal, "Loading:", "parts");
         Mellum mellum = Mellum.Load(settings.Folder, Options(settings) with { LoadMtp = wantsMtp, Progress = progress }, terminal.Cancel);
         progress.Dispose();
         terminal.Note(Describe(mellum.Model, settings.Folder));
@@ -36,7 +36,15 @@ internal static class ModelLoading
         if (settings.Width > Processor.WidestVectors)
             throw new InvalidInputException(
                 $"--width {WidthName(settings.Width)} was asked for, but the widest vectors that this processor runs are {WidthName(Processor.WidestVectors)}.");
-        return new MellumOptions { Threads = settings.Threads, VectorWidth = settings.Width, Reference = settings.Reference };
+        if (settings.Reference && settings.Cache is not null)
+            throw new UsageException("--cache does not go with --reference, whose cache is float64.");
+        return new MellumOptions
+        {
+            Threads = settings.Threads,
+            VectorWidth = settings.Width,
+            Reference = settings.Reference,
+            CacheFormat = settings.Cache,
+        };
     }
 
     /// <summary>One line: what runs, on what.</summary>

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Runtime.InteropServices;
+using System.Text;
 using Mellum2.Managed.Engine;
 using Microsoft.Win32.SafeHandles;
 
@@ -21,8 +22,9 @@ public static class Program
         }
         using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Cancel);
         using PosixSignalRegistration terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Cancel);
-        using GuardedOutput output = new(OpenOutput());
-        Terminal terminal = new(Console.OpenStandardInput(), output, Console.Error, cancel.Token)
+        using GuardedOutput output = new(Open(1));
+        using StreamWriter error = new(new GuardedOutput(Open(2), isBestEffort: true), new UTF8Encoding(encoderShouldEmitUTF8Identifier: false)) { AutoFlush = true };
+        Terminal terminal = new(Open(0), output, error, cancel.Token)
         {
             IsInputTerminal = !Console.IsInputRedirected,
             IsOutputTerminal = !Console.IsOutputRedirected,
@@ -94,14 +96,32 @@ public static class Program
     private static string OneLine(string message) => message.ReplaceLineEndings(" ");
 
     /// <summary>
-    /// Standard output. On Unix a pipe is written without the console's wrapper, which swallows the error that says that the
-    /// reader has gone. A file is not: it may be shared with other programs, and the wrapper writes at its common end.
+    /// A standard stream. On Unix a pipe or a terminal is used without the console's wrapper, which swallows the error that
+    /// says that the reader has gone, and puts a terminal into another mode and leaves it there. A file is not: it may be
+    /// shared with other programs, and the wrapper works at its common position.
     /// </summary>
-    private static Stream OpenOutput()
+    private static Stream Open(int descriptor)
     {
-        if (OperatingSystem.IsWindows() || !Console.IsOutputRedirected)
-            return Console.OpenStandardOutput();
-        FileStream output = new(new SafeFileHandle(1, ownsHandle: false), FileAccess.Write, bufferSize: 0);
-        return output.CanSeek ? Console.OpenStandardOutput() : output;
+        if (!OperatingSystem.IsWindows())
+        {
+            SafeFileHandle handle = new(descriptor, ownsHandle: false);
+            try
+            {
+                FileStream stream = new(handle, descriptor == 0 ? FileAccess.Read : FileAccess.Write, bufferSize: 0);
+                if (!stream.CanSeek)
+                    return stream;
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException)
+            {
+                // Whoever started the program closed the stream.
+                return Stream.Null;
+            }
+        }
+        return descriptor switch
+        {
+            0 => Console.OpenStandardInput(),
+            1 => Console.OpenStandardOutput(),
+            _ => Console.OpenStandardError(),
+        };
     }
 }

@@ -95,7 +95,7 @@ internal sealed class SpeculationChoice
     };
 
     private readonly WordOption<DraftKind> _draft = new(
-        "--draft", "Who drafts: the MTP head, prompt look-up, or whichever there is.", "auto",
+        "--draft", "Who drafts: the MTP head, prompt look-up, or whichever of them can pay.", "auto",
         ("auto", DraftKind.Auto), ("mtp", DraftKind.Mtp), ("lookup", DraftKind.Lookup));
 
     /// <summary>Gives the options to a verb.</summary>

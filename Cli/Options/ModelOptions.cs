@@ -9,11 +9,12 @@ namespace Mellum2.Managed.Cli;
 /// <param name="Threads">0 means one for each processor.</param>
 /// <param name="Width">The width of vectors.</param>
 /// <param name="Reference">Whether the float64 kernels run.</param>
+/// <param name="Cache">The format of keys and values; null for the model's own.</param>
 /// <param name="Context">Tokens of prompt and output together; null for what is needed.</param>
 /// <param name="Force">Whether the memory check only warns.</param>
 /// <param name="Json">Whether the result is one JSON object.</param>
 internal sealed record ModelSettings(
-    string Folder, int Threads, VectorWidth Width, bool Reference, int? Context, bool Force, bool Json);
+    string Folder, int Threads, VectorWidth Width, bool Reference, DType? Cache, int? Context, bool Force, bool Json);
 
 /// <summary>The options behind <see cref="ModelSettings"/>, the same in every verb.</summary>
 internal sealed class ModelOptions
@@ -34,6 +35,10 @@ internal sealed class ModelOptions
 
     private readonly Option<bool> _reference = new("--reference") { Description = "Runs the float64 reference kernels: slow and exact." };
 
+    private readonly WordOption<DType?> _cache = new(
+        "--cache", "The format of keys and values; auto takes bf16 where weights are not f32 and the cache may grow large.", "auto",
+        ("auto", null), ("f32", DType.F32), ("bf16", DType.BF16));
+
     private readonly Option<int?> _context = NumberOptions.OptionalWhole(
         "--context", "Tokens of prompt and output together; without it, what is needed.", 1);
 
@@ -44,7 +49,7 @@ internal sealed class ModelOptions
     /// <summary>Gives the options to a verb.</summary>
     public void AddTo(Command command)
     {
-        foreach (Option option in (Option[])[_model, _threads, _width, _reference, _context, _force, _json])
+        foreach (Option option in (Option[])[_model, _threads, _width, _reference, _cache, _context, _force, _json])
             command.Options.Add(option);
     }
 
@@ -53,6 +58,7 @@ internal sealed class ModelOptions
         parsed.GetValue(_threads),
         _width.Read(parsed),
         parsed.GetValue(_reference),
+        _cache.Read(parsed),
         parsed.GetValue(_context),
         parsed.GetValue(_force),
         parsed.GetValue(_json));

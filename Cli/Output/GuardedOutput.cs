@@ -1,7 +1,10 @@
 namespace Mellum2.Managed.Cli;
 
-/// <summary>A stream that tells "the reader has gone" from every other failure.</summary>
-internal sealed class GuardedOutput(Stream inner) : Stream
+/// <summary>
+/// A stream that tells "the reader has gone" from every other failure; or one that no failure stops, for what is said
+/// beside the result.
+/// </summary>
+internal sealed class GuardedOutput(Stream inner, bool isBestEffort = false) : Stream
 {
     private const int BrokenPipeOnUnix = 32;
     private const int BrokenPipe = unchecked((int)0x8007006D);
@@ -27,6 +30,10 @@ internal sealed class GuardedOutput(Stream inner) : Stream
         {
             inner.Write(buffer);
             inner.Flush();
+        }
+        catch (IOException) when (isBestEffort)
+        {
+            // Nobody listens.
         }
         catch (IOException e) when (e.HResult is BrokenPipeOnUnix or BrokenPipe or NoReader)
         {

@@ -76,7 +76,7 @@ internal static class BenchVerb
         MemoryCheck.Require(terminal, settings, shape.Configuration, bytes, shape.WithMtp, context);
         if (drafts.Kind == DraftKind.Mtp && !shape.WithMtp)
             throw new UsageException("--draft mtp needs --with-mtp on a shape.");
-        using ProgressLine progress = new(terminal, "Making weights: part", "parts");
+        using ProgressLine progress = new(terminal, "Making weights:", "parts");
         Mellum mellum = Mellum.Random(shape.Configuration, shape.Format, shape.WithMtp, ModelLoading.Options(settings) with { Progress = progress });
         progress.Dispose();
         terminal.Note(ModelLoading.Describe(mellum.Model, $"random weights of {shape.Name} with {shape.Configuration.LayerCount} layers"));
@@ -91,7 +91,7 @@ internal static class BenchVerb
         if (drafts.Kind != DraftKind.None)
             ways.Add(drafts);
         BenchResult[] results;
-        using (ProgressLine progress = new(terminal, "Measuring: round", "rounds"))
+        using (ProgressLine progress = new(terminal, "Measuring:", "rounds"))
             results = run.Measure(ways, (done, total) => progress.Report(done, total));
         MachineLimits limits = BenchMachine.Measure(settings.Threads, settings.Width, BufferBytes());
         BenchReport report = new(

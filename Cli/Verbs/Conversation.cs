@@ -47,7 +47,7 @@ internal sealed class Conversation : IDisposable
             (int[] ids, string rendered) = _prompt.Encode(_messages, _template);
             bool startsThinking = rendered.AsSpan().TrimEnd().EndsWith("<think>");
             AnswerWriter answer = new(_terminal, startsThinking, isSilent: _json);
-            using ProgressLine progress = new(_terminal, "Reading the conversation: token", "tokens");
+            using ProgressLine progress = new(_terminal, "Reading the conversation:", "tokens");
             GenerationResult result = _generator.Run(
                 ids,
                 utf8 =>

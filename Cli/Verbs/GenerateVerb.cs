@@ -56,7 +56,10 @@ internal static class GenerateVerb
             throw new InvalidInputException("The prompt is empty; at least one token is needed to continue from.");
         using TextGenerator generator = mellum.CreateGenerator(options, ids.Length);
         using MemoryStream text = new();
-        using ProgressLine progress = new(terminal, "Reading the prompt: token", "tokens");
+        using ProgressLine progress = new(terminal, "Reading the prompt:", "tokens");
+        using ProgressLine writing = new(terminal, "Writing:", "tokens");
+        // Where the text itself moves on the terminal, a line beside it would only disturb.
+        bool isTextSeen = terminal.IsOutputTerminal && !settings.Json;
         GenerationResult result = generator.Run(
             ids,
             utf8 =>
@@ -65,10 +68,13 @@ internal static class GenerateVerb
                 text.Write(utf8);
                 if (!settings.Json)
                     terminal.Write(utf8);
+                if (!isTextSeen)
+                    writing.Report(generator.Decoder.Tokens.Length - ids.Length, options.MaxTokens);
             },
             new CountProgress(progress, ids.Length),
             terminal.Cancel);
         progress.Dispose();
+        writing.Dispose();
         string? drafter = generator.Decoder.DrafterName;
         if (settings.Json)
             terminal.WriteJson(json =>

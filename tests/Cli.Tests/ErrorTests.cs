@@ -42,6 +42,7 @@ public sealed class ErrorTests
     [InlineData("generate", "--prompt", "a", "--no-such-option")]
     [InlineData("generate", "a prompt without its option")]
     [InlineData("generate", "--prompt")]
+    [InlineData("generate", "--prompt", "a", "--reference", "--cache", "f32")]
     [InlineData("tokenize")]
     [InlineData("tokenize", "--prompt", "a", "--decode", "1")]
     [InlineData("tokenize", "--decode", "1,x")]

@@ -25,7 +25,7 @@ public sealed class ToolTests
     [Fact]
     public void Bench_measures_a_checkpoint_plain_and_speculative()
     {
-        JsonElement json = CommandRun.Of("bench", "--prompt-tokens", "24", "--decode-tokens", "6", "--rounds", "2", "--json").Succeeded().Json;
+        JsonElement json = CommandRun.Of("bench", "--prompt-tokens", "24", "--decode-tokens", "6", "--rounds", "2", "--draft", "mtp", "--json").Succeeded().Json;
         foreach (string part in (string[])["prefill", "decode", "speculative"])
         {
             JsonElement rates = json.GetProperty(part);
