@@ -87,9 +87,24 @@ internal static class JinjaGlobals
             char kind = ++i < format.Length ? format[i] : ' ';
             string? pattern = kind switch
             {
-                'Y' => "yyyy", 'm' => "MM", 'd' => "dd", 'H' => "HH", 'I' => "hh", 'M' => "mm", 'S' => "ss", 'y' => "yy", 'f' => "ffffff",
-                'B' => "MMMM", 'b' => "MMM", 'A' => "dddd", 'a' => "ddd", 'p' => "tt",
-                'F' => "yyyy-MM-dd", 'T' => "HH:mm:ss", 'D' => "MM/dd/yy", 'R' => "HH:mm",
+                'Y' => "yyyy",
+                'm' => "MM",
+                'd' => "dd",
+                'H' => "HH",
+                'I' => "hh",
+                'M' => "mm",
+                'S' => "ss",
+                'y' => "yy",
+                'f' => "ffffff",
+                'B' => "MMMM",
+                'b' => "MMM",
+                'A' => "dddd",
+                'a' => "ddd",
+                'p' => "tt",
+                'F' => "yyyy-MM-dd",
+                'T' => "HH:mm:ss",
+                'D' => "MM/dd/yy",
+                'R' => "HH:mm",
                 _ => null,
             };
             if (pattern is not null) text.Append(now.ToString(pattern, CultureInfo.InvariantCulture));

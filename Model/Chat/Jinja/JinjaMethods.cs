@@ -47,7 +47,8 @@ internal static class JinjaMethods
             if (ReferenceEquals(bound[0], JinjaArguments.Missing)) throw runtime.Fail("'get' needs a key");
             return bound[0] is not null && dict.Items.TryGetValue(JinjaValues.Key(runtime, bound[0]), out object? value) ? value
                 : ReferenceEquals(bound[1], JinjaArguments.Missing) ? null : bound[1];
-        },
+        }
+        ,
         "keys" => (runtime, arguments) => View(runtime, arguments, "dict_keys", [.. dict.Items.Keys]),
         "values" => (runtime, arguments) => View(runtime, arguments, "dict_values", [.. dict.Items.Values]),
         "items" => (runtime, arguments) => View(runtime, arguments, "dict_items", [.. dict.Items.Select(item => new JinjaTuple(item.Key, item.Value))]),
@@ -55,7 +56,8 @@ internal static class JinjaMethods
         {
             arguments.Bind(runtime, name);
             return dict;
-        },
+        }
+        ,
         _ => null,
     };
 
@@ -73,7 +75,8 @@ internal static class JinjaMethods
             object? wanted = arguments.Bind(runtime, name, "value")[0];
             runtime.Work((long)items.Count << 4);
             return new BigInteger(items.Count(item => JinjaValues.AreEqual(runtime, item, wanted)));
-        },
+        }
+        ,
         "index" => (runtime, arguments) =>
         {
             object? wanted = arguments.Bind(runtime, name, "value")[0];
@@ -81,12 +84,14 @@ internal static class JinjaMethods
             for (int i = 0; i < items.Count; i++)
                 if (JinjaValues.AreEqual(runtime, items[i], wanted)) return new BigInteger(i);
             throw runtime.Fail("'index' does not find the value in the list");
-        },
+        }
+        ,
         "copy" when list is not null => (runtime, arguments) =>
         {
             arguments.Bind(runtime, name);
             return list;
-        },
+        }
+        ,
         _ => null,
     };
 

@@ -18,7 +18,8 @@ internal static class JinjaTextMethods
         {
             object?[] bound = arguments.Bind(runtime, name, "old", "new", "count");
             return Replace(runtime, text, Text(runtime, bound[0], name), Text(runtime, bound[1], name), Whole(runtime, bound[2], name));
-        },
+        }
+        ,
         "upper" => None(name, () => PythonText.Upper(text)),
         "lower" => None(name, () => PythonText.Lower(text)),
         "title" => None(name, () => PythonText.Title(text)),
@@ -29,7 +30,8 @@ internal static class JinjaTextMethods
         {
             IReadOnlyList<object?> items = JinjaValues.Iterate(runtime, arguments.Bind(runtime, name, "iterable")[0]);
             return Join(runtime, text, [.. items.Select(item => Text(runtime, item, name))]);
-        },
+        }
+        ,
         "partition" or "rpartition" => (runtime, arguments) => Partition(runtime, text, arguments, name),
         "removeprefix" => (runtime, arguments) =>
             Text(runtime, arguments.Bind(runtime, name, "prefix")[0], name) is var prefix && text.StartsWith(prefix, StringComparison.Ordinal) ? text[prefix.Length..] : text,
