@@ -68,16 +68,21 @@ public sealed class MiniGoldenTests
         const int rowLength = 256;
         double loss = 0, mtpLoss = 0;
         int count = 0, mtpCount = 0;
+        long bytes = 0;
         for (int start = 0; start < all.Length; start += rowLength)
         {
             int[] row = all[start..(start + rowLength)];
             ForwardRun run = ForwardRun.Of(mellum.Model, row);
             for (int i = 0; i + 1 < row.Length; i++, count++)
+            {
+                bytes += mellum.Tokenizer.Bytes(row[i + 1]).Length;
                 loss += CrossEntropy(run.LogitValues, i, row[i + 1], mellum.Model.Configuration.VocabularySize);
+            }
             for (int i = 0; i + 2 < row.Length; i++, mtpCount++)
                 mtpLoss += CrossEntropy(run.MtpLogits, i, row[i + 2], mellum.Model.Configuration.VocabularySize);
         }
         Relative(validation.GetProperty("loss").GetDouble(), loss / count);
+        Relative(validation.GetProperty("bits_per_byte").GetDouble(), loss / Math.Log(2) / bytes);
         Relative(validation.GetProperty("mtp_loss").GetDouble(), mtpLoss / mtpCount);
     }
 
