@@ -84,7 +84,12 @@ public sealed class MellumModel : IDisposable
     {
         Check(batch);
         foreach (BatchSequence sequence in batch.Sequences)
+        {
+            if (sequence.Rows.Position != sequence.Cache.Length)
+                throw new InvalidOperationException(
+                    $"The batch continues at position {sequence.Rows.Position}, but the cache holds {sequence.Cache.Length}.");
             sequence.Cache.Reserve(sequence.Rows.Count);
+        }
         Tensor ids = Context.Integers(batch.Count);
         batch.WriteIds(ids);
         Tensor h = Context.Activation(batch.Count, Configuration.HiddenSize);

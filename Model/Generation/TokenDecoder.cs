@@ -223,6 +223,9 @@ public sealed class TokenDecoder : IDisposable
         _run.Clear();
         _drafter?.Draft(wanted, _history, _options.Sampler, Seed, _run);
         int drafts = _run.Count, position = _history.Count - 1;
+        // After a stop inside a verified run the last token is in the cache already; it is run again for its logits.
+        if (_cache.Length > position)
+            _cache.Truncate(position);
         _input[0] = _history.Tokens[^1];
         _run.Ids.CopyTo(_input.AsSpan(1));
         _batch.Clear();

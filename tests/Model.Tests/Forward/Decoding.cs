@@ -1,4 +1,3 @@
-using Mellum2.Managed.Engine;
 using Mellum2.Managed.Kernels;
 
 namespace Mellum2.Managed.Model.Tests;
@@ -40,39 +39,16 @@ internal static class Decoding
     /// <summary>What the MTP head drafts after the prompt and its first greedy token.</summary>
     public static int[] FirstDrafts(MellumModel model, int[] prompt, int count)
     {
-        RecordingDrafter? recorder = null;
+        List<int[]> runs = [];
         using TokenDecoder decoder = new(model, new DecoderOptions
         {
             Context = prompt.Length + count + 2,
             Sampler = GreedySampler(model),
             Speculation = new SpeculationOptions(DraftKind.None, count),
-            CustomDrafter = (m, cache) => recorder = new RecordingDrafter(new MtpDrafter(m, cache)),
+            CustomDrafter = (m, cache) => new RecordingDrafter(new MtpDrafter(m, cache), runs),
         });
         decoder.Prefill(prompt);
         Read(decoder, 2);
-        return recorder!.First;
-    }
-
-    private sealed class RecordingDrafter(IDrafter inner) : IDrafter
-    {
-        public int[] First { get; private set; } = [];
-
-        public string Name => inner.Name;
-
-        public int ReusableLength(int length) => inner.ReusableLength(length);
-
-        public void Reset(int length) => inner.Reset(length);
-
-        public void Observe(Tensor states, int firstRow, int count, int position, ReadOnlySpan<int> tokens) =>
-            inner.Observe(states, firstRow, count, position, tokens);
-
-        public void Draft(int count, TokenHistory history, ISampler sampler, ulong seed, DraftRun run)
-        {
-            inner.Draft(count, history, sampler, seed, run);
-            if (First.Length == 0)
-                First = run.Ids.ToArray();
-        }
-
-        public void Dispose() => inner.Dispose();
+        return runs[0];
     }
 }

@@ -46,3 +46,24 @@ internal sealed class RandomDrafter(int[] sequence, int vocabulary, ulong seed) 
             ? sequence[position]
             : (int)(Philox.Bits(seed, (ulong)position, 8) % (ulong)vocabulary);
 }
+
+/// <summary>Keeps the drafts of every pass.</summary>
+internal sealed class RecordingDrafter(IDrafter inner, List<int[]> runs) : IDrafter
+{
+    public string Name => inner.Name;
+
+    public int ReusableLength(int length) => inner.ReusableLength(length);
+
+    public void Reset(int length) => inner.Reset(length);
+
+    public void Observe(Tensor states, int firstRow, int count, int position, ReadOnlySpan<int> tokens) =>
+        inner.Observe(states, firstRow, count, position, tokens);
+
+    public void Draft(int count, TokenHistory history, ISampler sampler, ulong seed, DraftRun run)
+    {
+        inner.Draft(count, history, sampler, seed, run);
+        runs.Add(run.Ids.ToArray());
+    }
+
+    public void Dispose() => inner.Dispose();
+}

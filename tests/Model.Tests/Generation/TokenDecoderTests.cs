@@ -68,6 +68,26 @@ public sealed class TokenDecoderTests
     }
 
     [Fact]
+    public void Penalties_of_a_draft_see_the_drafts_before_it()
+    {
+        // A presence penalty that no logit survives: no token of the output comes twice, drafts of one run included.
+        SamplerOptions sampling = new() { Temperature = 1, PresencePenalty = 1e6 };
+        List<int[]> runs = [];
+        using TokenDecoder decoder = new(s_mini, new DecoderOptions
+        {
+            Context = 200,
+            Sampler = StandardSampler.Create(sampling, s_mini.Configuration.VocabularySize),
+            Speculation = new SpeculationOptions(DraftKind.None, 6),
+            CustomDrafter = (model, cache) => new RecordingDrafter(new MtpDrafter(model, cache), runs),
+        });
+        decoder.Prefill(Prompt(2));
+        int[] output = Decoding.Read(decoder, 100);
+        Assert.Equal(output.Length, output.Distinct().Count());
+        Assert.Contains(runs, run => run.Length == 6);
+        Assert.All(runs, run => Assert.Equal(run.Length, run.Distinct().Count()));
+    }
+
+    [Fact]
     public void A_stop_inside_a_verified_run_takes_the_rest_back()
     {
         int[] prompt = Prompt(0), sequence = [.. prompt, .. Decoding.Greedy(s_mini, prompt, 60)];
