@@ -82,6 +82,13 @@ public sealed unsafe class KvLayer : IDisposable
         (Keys, Values, Slots) = (keys, values, slots);
     }
 
+    /// <summary>Checks that a backward pass over <paramref name="rows"/> finds all their keys here.</summary>
+    internal void CheckWholeSequence(SequenceRows rows)
+    {
+        if (rows.Position != 0 || rows.Count > Slots)
+            throw new ArgumentException($"The backward of attention takes a whole sequence from position 0 on, not {rows.Count} rows from position {rows.Position} and a cache of {Slots} slots.", nameof(rows));
+    }
+
     /// <inheritdoc/>
     public void Dispose()
     {

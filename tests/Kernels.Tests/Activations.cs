@@ -28,6 +28,9 @@ internal static unsafe class Activations
     /// <summary>A tensor to be written, NaN before.</summary>
     public static Tensor Output(this IForwardKernels kernels, Shape shape) => Guarded(kernels.ActivationType, shape);
 
+    /// <summary>A tensor of zeros, to be added to.</summary>
+    public static Tensor Zeros(this IForwardKernels kernels, Shape shape) => kernels.Input(shape, new float[shape.Count]);
+
     /// <summary>A tensor of 32-bit integers.</summary>
     public static Tensor Integers(Shape shape, ReadOnlySpan<int> values = default)
     {

@@ -32,6 +32,17 @@ public static class BackEnds
         from golden in Managed.Tests.GoldenManifest.NumericCases(topic)
         select new[] { name[0], golden[0] };
 
+    /// <summary>The names of the back ends that train.</summary>
+    public static IEnumerable<object[]> TrainingNames => Names.Where(name => Get((string)name[0]) is ITrainingKernels);
+
+    /// <summary>The back ends that train with every case of a golden topic.</summary>
+    public static IEnumerable<object[]> TrainingWithGoldens(string topic) =>
+        from pair in WithGoldens(topic)
+        where Get((string)pair[0]) is ITrainingKernels
+        select pair;
+
+    internal static ITrainingKernels Training(string name) => (ITrainingKernels)Get(name);
+
     internal static IForwardKernels Get(string name) => name == "reference" ? Reference : Simd[name];
 
     /// <summary>Runs a test for many shapes; a failure is shrunk to a small one.</summary>
