@@ -9,7 +9,7 @@ public static class SimdKernels
     /// The SIMD kernels for <paramref name="width"/>, running on <paramref name="pool"/>. All widths and thread
     /// counts give the same bits.
     /// </summary>
-    public static IForwardKernels Create(WorkerPool pool, VectorWidth width = VectorWidth.Auto) =>
+    public static ITrainingKernels Create(WorkerPool pool, VectorWidth width = VectorWidth.Auto) =>
         (width == VectorWidth.Auto ? Processor.WidestVectors : width) switch
         {
             VectorWidth.V512 => new SimdKernels<Lanes512>(pool),
@@ -24,7 +24,7 @@ public static class SimdKernels
 /// 512-bit register, two of 256, four of 128 or sixteen scalars. So every width does the same operations in the same
 /// order. Reductions run over the sixteen lanes (index mod 16) and end in one fixed tree.
 /// </summary>
-public sealed partial class SimdKernels<TLanes> : IForwardKernels where TLanes : struct, ILanes<TLanes>
+public sealed partial class SimdKernels<TLanes> : ITrainingKernels where TLanes : struct, ILanes<TLanes>
 {
     private readonly WorkerPool _pool;
 

@@ -18,11 +18,7 @@ public sealed unsafe partial class SimdKernels<TLanes>
     {
         if (y.Type != DType.F32 || y.Columns != table.Columns || y.Rows != ids.Count)
             throw new ArgumentException($"The {ids.Count} rows of {table.Name} [{table.Rows}, {table.Columns}] cannot be written to y {y}.");
-        foreach (int id in ids.Span<int>())
-        {
-            ArgumentOutOfRangeException.ThrowIfNegative(id, nameof(ids));
-            ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(id, table.Rows, nameof(ids));
-        }
+        CheckIds(ids, table.Rows);
         EmbedJob job = new(ids, table, y);
         // A row takes a few microseconds: claim several where there are many.
         _pool.For(ref job, (int)ids.Count, Math.Max(1, (int)Math.Min(16, ids.Count / _pool.Count)));

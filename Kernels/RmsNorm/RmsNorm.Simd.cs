@@ -27,19 +27,26 @@ public sealed unsafe partial class SimdKernels<TLanes>
             for (int group = begin; group < end; group++)
             {
                 float* source = x + (long)group * width;
-                float scale = 1;
-                float squares = SumOfSquares(source, scale);
-                float offset = epsilon;
-                if (float.IsPositiveInfinity(squares))
-                {
-                    (scale, offset) = (Shrink, 0);
-                    squares = SumOfSquares(source, scale);
-                }
-                Normalize(source, y + (long)group * width, scale, 1 / MathF.Sqrt(squares / width + offset));
+                Root(source, width, epsilon, out float scale, out float inverse);
+                Normalize(source, y + (long)group * width, scale, inverse);
             }
         }
 
-        private float SumOfSquares(float* source, float scale)
+        /// <summary>The normalised element is x · scale · inverse.</summary>
+        public static void Root(float* source, int width, float epsilon, out float scale, out float inverse)
+        {
+            scale = 1;
+            float squares = SumOfSquares(source, width, scale);
+            float offset = epsilon;
+            if (float.IsPositiveInfinity(squares))
+            {
+                (scale, offset) = (Shrink, 0);
+                squares = SumOfSquares(source, width, scale);
+            }
+            inverse = 1 / MathF.Sqrt(squares / width + offset);
+        }
+
+        private static float SumOfSquares(float* source, int width, float scale)
         {
             TLanes factor = TLanes.Broadcast(scale), sum = TLanes.Zero;
             int i = 0;

@@ -13,9 +13,12 @@ public sealed unsafe partial class SimdKernels<TLanes>
     }
 
     /// <inheritdoc cref="IForwardKernels.Rope"/>
-    public void Rope(Tensor x, Tensor table, Tensor y)
+    public void Rope(Tensor x, Tensor table, Tensor y) => Rotate(x, table, y, 1);
+
+    // By the angles of the table times the sign of the direction.
+    private void Rotate(Tensor x, Tensor table, Tensor y, float direction)
     {
-        RopeJob job = new(x.Pointer<float>(), table.Pointer<float>(), y.Pointer<float>(), x.Columns, table.Columns);
+        RopeJob job = new(x.Pointer<float>(), table.Pointer<float>(), y.Pointer<float>(), x.Columns, table.Columns, direction);
         _pool.For(ref job, x.Rows, Math.Max(1, ElementsPerChunk / Math.Max(1, x.Columns)));
     }
 
@@ -37,11 +40,12 @@ public sealed unsafe partial class SimdKernels<TLanes>
         }
     }
 
-    private readonly struct RopeJob(float* x, float* table, float* y, int columns, int dimension) : IParallelJob
+    private readonly struct RopeJob(float* x, float* table, float* y, int columns, int dimension, float direction) : IParallelJob
     {
         public void Run(int begin, int end, int worker)
         {
             int half = dimension / 2;
+            TLanes sign = TLanes.Broadcast(direction);
             for (int t = begin; t < end; t++)
             {
                 float* cos = table + (long)t * dimension;
@@ -54,7 +58,7 @@ public sealed unsafe partial class SimdKernels<TLanes>
                     for (; i <= half - 16; i += 16)
                     {
                         Rotate(
-                            TLanes.Load(source + i), TLanes.Load(source + half + i), TLanes.Load(cos + i), TLanes.Load(sin + i),
+                            TLanes.Load(source + i), TLanes.Load(source + half + i), TLanes.Load(cos + i), TLanes.Load(sin + i) * sign,
                             out TLanes first, out TLanes second);
                         TLanes.Store(first, target + i);
                         TLanes.Store(second, target + half + i);
@@ -64,7 +68,7 @@ public sealed unsafe partial class SimdKernels<TLanes>
                     {
                         Rotate(
                             LaneTail<TLanes>.Load(source + i, rest), LaneTail<TLanes>.Load(source + half + i, rest),
-                            LaneTail<TLanes>.Load(cos + i, rest), LaneTail<TLanes>.Load(sin + i, rest),
+                            LaneTail<TLanes>.Load(cos + i, rest), LaneTail<TLanes>.Load(sin + i, rest) * sign,
                             out TLanes first, out TLanes second);
                         LaneTail<TLanes>.Store(first, target + i, rest);
                         LaneTail<TLanes>.Store(second, target + half + i, rest);

@@ -90,4 +90,54 @@ public class AttentionBackwardTests
         foreach (SequenceRows rows in new SequenceRows[] { new(0, 2, 1), new(0, 65, 0) })
             Assert.Throws<ArgumentException>(() => kernels.AttentionBackward(x, rows, cache, new(1, 0, 1), x, lse, x, x, x, x));
     }
+
+    private static Pack RandomPack(Random random, int rows, int dimension)
+    {
+        int kvHeads = random.Next(1, 4), window = random.Next(3) switch { 0 => 0, 1 => random.Next(1, 20), _ => random.Next(1, 2 * rows + 2) };
+        int[] starts = [0, .. Enumerable.Range(1, rows - 1).Where(_ => random.Next(40) == 0)];
+        return new(kvHeads * random.Next(1, 6), kvHeads, dimension, window, starts, rows, random.Next(2) == 0);
+    }
+
+    [Fact]
+    public void Agrees_with_the_definition_with_equal_bits_on_every_back_end() => BackEnds.ForAllShapes(150, 70, (rows, dimension, random) =>
+    {
+        if (rows == 0)
+            return;
+        Pack pack = RandomPack(random, rows, dimension);
+        int wide = rows * pack.Heads * dimension, narrow = rows * pack.KvHeads * dimension;
+        float[] q = random.Random(wide), k = random.Random(narrow), v = random.Random(narrow), dOutput = random.Random(wide);
+        (double[] Output, double[] Lse, double[] Dq, double[] Dk, double[] Dv) want = pack.Run(BackEnds.Training("reference"), q, k, v, dOutput);
+        (double[] Output, double[] Lse, double[] Dq, double[] Dk, double[] Dv)? first = null;
+        foreach (string name in BackEnds.Simd.Keys)
+        {
+            (double[] Output, double[] Lse, double[] Dq, double[] Dk, double[] Dv) got = pack.Run(BackEnds.Training(name), q, k, v, dOutput);
+            first ??= got;
+            Activations.AssertClose(want.Dq, got.Dq, 0, 1e-5 * Math.Max(1, want.Dq.Max(Math.Abs)));
+            Activations.AssertClose(want.Dk, got.Dk, 0, 1e-5 * Math.Max(1, want.Dk.Max(Math.Abs)));
+            Activations.AssertClose(want.Dv, got.Dv, 0, 1e-5 * Math.Max(1, want.Dv.Max(Math.Abs)));
+            Activations.AssertSame(first.Value.Dq, got.Dq);
+            Activations.AssertSame(first.Value.Dk, got.Dk);
+            Activations.AssertSame(first.Value.Dv, got.Dv);
+        }
+    });
+
+    [Theory]
+    [MemberData(nameof(BackEnds.TrainingNames), MemberType = typeof(BackEnds))]
+    public void A_document_does_not_depend_on_what_it_is_packed_with(string name)
+    {
+        ITrainingKernels kernels = BackEnds.Training(name);
+        Random random = new(12);
+        const int Before = 37, Rows = 90, After = 5;
+        Pack packed = new(4, 2, 20, 30, [0, Before, Before + Rows], Before + Rows + After), alone = packed with { Starts = [0], Rows = Rows };
+        float[] q = random.Random(packed.Rows * 80), k = random.Random(packed.Rows * 40), v = random.Random(packed.Rows * 40), dOutput = random.Random(packed.Rows * 80);
+        (double[] Output, double[] Lse, double[] Dq, double[] Dk, double[] Dv) all = packed.Run(kernels, q, k, v, dOutput);
+        (double[] Output, double[] Lse, double[] Dq, double[] Dk, double[] Dv) one = alone.Run(kernels, Part(q, 80), Part(k, 40), Part(v, 40), Part(dOutput, 80));
+        Activations.AssertSame(one.Output, Part(all.Output, 80));
+        Activations.AssertSame(one.Lse, Part(all.Lse, 4));
+        Activations.AssertSame(one.Dq, Part(all.Dq, 80));
+        Activations.AssertSame(one.Dk, Part(all.Dk, 40));
+        Activations.AssertSame(one.Dv, Part(all.Dv, 40));
+
+        static T[] Part<T>(T[] values, int columns) => values[(Before * columns)..((Before + Rows) * columns)];
+    }
 }

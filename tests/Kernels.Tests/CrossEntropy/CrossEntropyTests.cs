@@ -65,4 +65,26 @@ public class CrossEntropyTests
         foreach (int bad in new[] { -1, 3, -101 })
             Assert.Throws<ArgumentOutOfRangeException>(() => Run(BackEnds.Training(name), 3, new float[6], [0, bad], new(1, 0)));
     }
+
+    [Fact]
+    public void Agrees_with_the_definition_with_equal_bits_on_every_back_end() => BackEnds.ForAllShapes(9, 9000, (rows, width, random) =>
+    {
+        float[] logits = random.Random((long)rows * width, scale: 5);
+        int[] targets = [.. Enumerable.Range(0, rows).Select(_ => random.Next(4) == 0 ? CrossEntropyParameters.Ignored : random.Next(width))];
+        CrossEntropyParameters parameters = new(0.5f, 0.01f);
+        (double[] Losses, double[] RowLosses, double[] Lse, double[] DLogits) want = Run(BackEnds.Training("reference"), width, logits, targets, parameters);
+        (double[] Losses, double[] RowLosses, double[] Lse, double[] DLogits)? first = null;
+        foreach (string name in BackEnds.Simd.Keys)
+        {
+            (double[] Losses, double[] RowLosses, double[] Lse, double[] DLogits) got = Run(
+                BackEnds.Training(name), width, logits, targets, parameters, inPlace: random.Next(2) == 0);
+            first ??= got;
+            Activations.AssertClose(want.Losses, got.Losses, Math.Pow(2, -19), 1e-5);
+            Activations.AssertClose(want.RowLosses, got.RowLosses, Math.Pow(2, -19), 1e-4);
+            Activations.AssertClose(want.DLogits, got.DLogits, Math.Pow(2, -17), Math.Pow(2, -18));
+            Activations.AssertSame(first.Value.Losses, got.Losses);
+            Activations.AssertSame(first.Value.RowLosses, got.RowLosses);
+            Activations.AssertSame(first.Value.DLogits, got.DLogits);
+        }
+    });
 }

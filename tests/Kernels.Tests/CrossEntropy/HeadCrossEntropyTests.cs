@@ -25,4 +25,33 @@ public class HeadCrossEntropyTests
             return losses.Read().Sum();
         }
     }
+
+    [Theory]
+    [MemberData(nameof(BackEnds.SimdNames), MemberType = typeof(BackEnds))]
+    public void Is_the_head_and_its_loss_bit_for_bit(string name) => BackEnds.ForAllShapes(300, 40, (rows, hidden, random) =>
+    {
+        ITrainingKernels kernels = BackEnds.Training(name);
+        int vocabulary = random.Next(1, 90);
+        Shape wide = new(rows, vocabulary), narrow = new(rows, hidden), matrix = new(vocabulary, hidden);
+        CrossEntropyParameters parameters = new(0.5f, 0.25f);
+        float[] before = random.Random((long)vocabulary * hidden);
+        int[] tokens = [.. Enumerable.Range(0, rows).Select(_ => random.Next(4) == 0 ? CrossEntropyParameters.Ignored : random.Next(vocabulary))];
+        using Tensor x = kernels.Input(narrow, random.Random((long)rows * hidden)), targets = Activations.Integers(new Shape(rows), tokens);
+        using WeightMatrix head = WeightMatrix.RowMajor("head", kernels.Input(matrix, random.Random((long)vocabulary * hidden)));
+        using Tensor losses = kernels.Output(new Shape(2)), rowLosses = kernels.Output(new Shape(rows)), lse = kernels.Output(new Shape(rows));
+        using Tensor logits = kernels.Output(wide), dx = kernels.Output(narrow), dHead = kernels.Input(matrix, before);
+        kernels.MatMul(x, head, logits);
+        kernels.CrossEntropy(logits, targets, parameters, losses, rowLosses, lse, logits);
+        kernels.MatMulBackwardInput(logits, head, dx);
+        kernels.MatMulBackwardWeight(logits, x, dHead);
+
+        using Tensor losses2 = kernels.Output(new Shape(2)), rowLosses2 = kernels.Output(new Shape(rows)), lse2 = kernels.Output(new Shape(rows));
+        using Tensor dx2 = kernels.Output(narrow), dHead2 = kernels.Input(matrix, before);
+        kernels.HeadCrossEntropy(x, head, targets, parameters, losses2, rowLosses2, lse2, dx2, dHead2);
+        Activations.AssertSame(losses.Read(), losses2.Read());
+        Activations.AssertSame(rowLosses.Read(), rowLosses2.Read());
+        Activations.AssertSame(lse.Read(), lse2.Read());
+        Activations.AssertSame(dx.Read(), dx2.Read());
+        Activations.AssertSame(dHead.Read(), dHead2.Read());
+    });
 }

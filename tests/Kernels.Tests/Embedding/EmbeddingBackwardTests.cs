@@ -47,4 +47,17 @@ public class EmbeddingBackwardTests
             Assert.Equal([0, 0], dTable.Read());
         }
     }
+
+    [Theory]
+    [MemberData(nameof(BackEnds.SimdNames), MemberType = typeof(BackEnds))]
+    public void Is_the_sum_token_by_token(string name) => BackEnds.ForAllShapes(40, 600, (tokens, width, random) =>
+    {
+        int vocabulary = random.Next(1, 9);
+        int[] ids = [.. Enumerable.Range(0, tokens).Select(_ => random.Next(vocabulary))];
+        float[] dy = random.Random((long)tokens * width), before = random.Random((long)vocabulary * width), want = [.. before];
+        for (int t = 0; t < tokens; t++)
+            for (int i = 0; i < width; i++)
+                want[ids[t] * width + i] += dy[t * width + i];
+        Activations.AssertSame([.. want.Select(x => (double)x)], Run(BackEnds.Training(name), ids, dy, vocabulary, before));
+    });
 }

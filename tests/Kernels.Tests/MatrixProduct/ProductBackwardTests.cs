@@ -49,4 +49,102 @@ public class ProductBackwardTests
             return FiniteDifferences.Dot(y, dy);
         }
     }
+
+    private static double[] Input(ITrainingKernels kernels, int rows, int outputs, int inputs, float[] dy, float[] weights)
+    {
+        using Tensor gradient = kernels.Input(new Shape(rows, outputs), dy), dx = kernels.Output(new Shape(rows, inputs));
+        using WeightMatrix w = WeightMatrix.RowMajor("w", kernels.Input(new Shape(outputs, inputs), weights));
+        kernels.MatMulBackwardInput(gradient, w, dx);
+        return dx.Read();
+    }
+
+    private static double[] Weight(ITrainingKernels kernels, int rows, int outputs, int inputs, float[] dy, float[] x, float[] before, int[] calls)
+    {
+        using Tensor dw = kernels.Input(new Shape(outputs, inputs), before);
+        int first = 0;
+        foreach (int count in calls)
+        {
+            using Tensor gradient = kernels.Input(new Shape(count, outputs), dy.AsSpan(first * outputs, count * outputs));
+            using Tensor input = kernels.Input(new Shape(count, inputs), x.AsSpan(first * inputs, count * inputs));
+            kernels.MatMulBackwardWeight(gradient, input, dw);
+            first += count;
+        }
+        Assert.Equal(rows, first);
+        return dw.Read();
+    }
+
+    [Theory]
+    [MemberData(nameof(BackEnds.SimdNames), MemberType = typeof(BackEnds))]
+    public void Each_element_is_one_chain(string name) => BackEnds.ForAllShapes(300, 300, (rows, inputs, random) =>
+    {
+        ITrainingKernels kernels = BackEnds.Training(name);
+        int outputs = random.Next(1, random.Next(4) == 0 ? 300 : 40);
+        float[] dy = random.Random((long)rows * outputs), x = random.Random((long)rows * inputs);
+        float[] w = random.Random((long)outputs * inputs), before = random.Random((long)outputs * inputs);
+        double[] dx = Input(kernels, rows, outputs, inputs, dy, w);
+        int cut = random.Next(rows + 1);
+        double[] dw = Weight(kernels, rows, outputs, inputs, dy, x, before, [rows]);
+        Activations.AssertSame(dw, Weight(kernels, rows, outputs, inputs, dy, x, before, [cut, rows - cut]));
+        // Some elements, the last ones among them: all would take long.
+        for (int i = 0; i < 60; i++)
+        {
+            int n = i == 0 ? outputs - 1 : random.Next(outputs), k = i == 0 ? inputs - 1 : random.Next(inputs);
+            float sum = before[n * inputs + k];
+            for (int t = 0; t < rows; t++)
+                sum = MathF.FusedMultiplyAdd(dy[t * outputs + n], x[t * inputs + k], sum);
+            Assert.Equal(sum, dw[n * inputs + k]);
+            if (rows == 0)
+                continue;
+            int row = i == 0 ? rows - 1 : random.Next(rows);
+            sum = 0;
+            for (int m = 0; m < outputs; m++)
+                sum = MathF.FusedMultiplyAdd(dy[row * outputs + m], w[m * inputs + k], sum);
+            Assert.Equal(sum, dx[row * inputs + k]);
+        }
+    });
+
+    [Theory]
+    [MemberData(nameof(BackEnds.TrainingNames), MemberType = typeof(BackEnds))]
+    public void Groups_are_the_products_of_their_experts(string name) => BackEnds.ForAllShapes(60, 90, (tokens, inputs, random) =>
+    {
+        const int Experts = 5, Slots = 2;
+        ITrainingKernels kernels = BackEnds.Training(name);
+        int outputs = random.Next(1, 60), pairs = tokens * Slots;
+        // The last expert never has a row.
+        int[] expert = [.. Enumerable.Range(0, pairs).Select(_ => random.Next(Experts - 1)).Order()], pair = [.. Enumerable.Range(0, pairs)];
+        random.Shuffle(pair);
+        int[] offset = [.. Enumerable.Range(0, Experts + 1).Select(e => expert.Count(x => x < e))];
+        float[] dy = random.Random((long)pairs * outputs), x = random.Random((long)tokens * inputs);
+        float[][] weights = [.. Enumerable.Range(0, Experts).Select(_ => random.Random((long)outputs * inputs))];
+        WeightMatrix[] experts = [.. weights.Select(w => WeightMatrix.RowMajor("w", kernels.Input(new Shape(outputs, inputs), w)))];
+        Tensor[] dw = [.. weights.Select(w => kernels.Input(new Shape(outputs, inputs), w))];
+        using Tensor gradient = kernels.Input(new Shape(pairs, outputs), dy), input = kernels.Input(new Shape(tokens, inputs), x);
+        using Tensor offsets = Activations.Integers(new Shape(Experts + 1), offset), order = Activations.Integers(new Shape(pairs), pair);
+        using Tensor dx = kernels.Output(new Shape(pairs, inputs));
+        kernels.GroupedMatMulBackwardInput(gradient, offsets, experts, dx);
+        kernels.GroupedMatMulBackwardWeight(gradient, input, order, Slots, offsets, dw);
+        double[] got = dx.Read();
+        for (int e = 0; e < Experts; e++)
+        {
+            int begin = offset[e], end = offset[e + 1];
+            float[] part = dy[(begin * outputs)..(end * outputs)];
+            float[] rows = [.. pair[begin..end].SelectMany(p => x.AsSpan(p / Slots * inputs, inputs).ToArray())];
+            Activations.AssertSame(Input(kernels, end - begin, outputs, inputs, part, weights[e]), got[(begin * inputs)..(end * inputs)]);
+            Activations.AssertSame(Weight(kernels, end - begin, outputs, inputs, part, rows, weights[e], [end - begin]), dw[e].Read());
+            experts[e].Dispose();
+            dw[e].Dispose();
+        }
+    });
+
+    [Theory]
+    [MemberData(nameof(BackEnds.SimdNames), MemberType = typeof(BackEnds))]
+    public void Prepared_matrices_are_refused(string name)
+    {
+        ITrainingKernels kernels = BackEnds.Training(name);
+        using Tensor dy = kernels.Zeros(new Shape(2, 3)), dx = kernels.Output(new Shape(2, 4));
+        using WeightMatrix plain = WeightMatrix.RowMajor("w", kernels.Zeros(new Shape(3, 4))), prepared = kernels.Prepare([plain]);
+        Assert.Throws<ArgumentException>(() => kernels.MatMulBackwardInput(dy, prepared, dx));
+        Assert.Throws<ArgumentException>(() => kernels.MatMulBackwardInput(dx, plain, dy));
+        Assert.Throws<ArgumentException>(() => kernels.MatMulBackwardWeight(dy, dx, dx));
+    }
 }

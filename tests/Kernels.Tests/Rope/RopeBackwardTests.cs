@@ -40,4 +40,28 @@ public class RopeBackwardTests
             return FiniteDifferences.Dot(y, dy);
         }
     }
+
+    [Theory]
+    [MemberData(nameof(BackEnds.SimdNames), MemberType = typeof(BackEnds))]
+    public void Agrees_with_the_definition(string name) => BackEnds.ForAllShapes(9, 70, (rows, half, random) =>
+    {
+        int dimension = 2 * half, columns = dimension * random.Next(1, 5);
+        float[] dy = random.Random((long)rows * columns), table = [.. random.Random((long)rows * dimension).Select(MathF.Cos)];
+        Activations.AssertClose(
+            Run(BackEnds.Training("reference"), rows, columns, dimension, dy, table), Run(BackEnds.Training(name), rows, columns, dimension, dy, table),
+            0, 3 * Math.Pow(2, -23));
+    });
+
+    [Fact]
+    public void Gives_equal_bits_on_every_back_end() => BackEnds.ForAllShapes(30, 70, (rows, half, random) =>
+    {
+        int dimension = 2 * half, columns = dimension * random.Next(1, 9);
+        float[] dy = random.Random((long)rows * columns, extremes: true), table = random.Random((long)rows * dimension);
+        double[]? first = null;
+        foreach (string name in BackEnds.Simd.Keys)
+        {
+            double[] got = Run(BackEnds.Training(name), rows, columns, dimension, dy, table);
+            Activations.AssertSame(first ??= got, got);
+        }
+    });
 }

@@ -82,4 +82,39 @@ public class RouterBackwardTests
         BackEnds.Training(name).CountLoads(second, counts);
         Assert.Equal([3, 1, 10], counts.Read());
     }
+
+    private static double[][] Run(ITrainingKernels kernels, int rows, int experts, int k, bool renormalize, float[] logits, float[] dWeights, int[] loads)
+    {
+        Shape wide = new(rows, experts), narrow = new(rows, k);
+        using Tensor z = kernels.Input(wide, logits), gradient = kernels.Input(narrow, dWeights), counts = Activations.Integers(new Shape(experts), loads);
+        using Tensor p = kernels.Output(wide), weights = kernels.Output(narrow), chosen = Activations.Integers(narrow), lse = kernels.Output(new Shape(rows));
+        using Tensor dLogits = kernels.Output(wide), losses = kernels.Output(new Shape(2));
+        kernels.Route(z, k, renormalize, p, chosen, weights);
+        kernels.LogSumExp(z, lse);
+        kernels.RouteBackward(p, chosen, weights, renormalize, gradient, dLogits);
+        double[] fromWeights = dLogits.Read();
+        kernels.RouterLosses(p, lse, counts, 0.5f, 0.25f, losses, dLogits);
+        return [fromWeights, dLogits.Read(), losses.Read()];
+    }
+
+    [Fact]
+    public void Agrees_with_the_definition_with_equal_bits_on_every_back_end() => BackEnds.ForAllShapes(700, 70, (rows, experts, random) =>
+    {
+        int k = random.Next(1, Math.Min(8, experts) + 1);
+        bool renormalize = random.Next(2) == 0;
+        float[] logits = random.Random((long)rows * experts), dWeights = random.Random((long)rows * k);
+        int[] loads = [.. Enumerable.Range(0, experts).Select(_ => random.Next(100))];
+        double[][] want = Run(BackEnds.Training("reference"), rows, experts, k, renormalize, logits, dWeights, loads);
+        double[][]? first = null;
+        foreach (string name in BackEnds.Simd.Keys)
+        {
+            double[][] got = Run(BackEnds.Training(name), rows, experts, k, renormalize, logits, dWeights, loads);
+            first ??= got;
+            for (int i = 0; i < got.Length; i++)
+            {
+                Activations.AssertClose(want[i], got[i], Math.Pow(2, -18), Math.Pow(2, -18));
+                Activations.AssertSame(first[i], got[i]);
+            }
+        }
+    });
 }

@@ -54,4 +54,32 @@ public class SwiGluBackwardTests
         double[] dx = Run(BackEnds.Training(name), 1, 4, [-inf, inf, float.NaN, 1e4f, 1, 2, 1, 3], [1, 1, 1, 1]);
         Assert.Equal([0, 2, double.NaN, 3, 0, double.PositiveInfinity, double.NaN, 1e4], dx);
     }
+
+    [Theory]
+    [MemberData(nameof(BackEnds.SimdNames), MemberType = typeof(BackEnds))]
+    public void Agrees_with_the_definition(string name) => BackEnds.ForAllShapes(7, 150, (rows, width, random) =>
+    {
+        // |dy · up| stays below 9, times the absolute error of the contract.
+        float[] x = Beside(random.Random((long)rows * width, scale: 20, extremes: true), random.Random((long)rows * width), width);
+        float[] dy = random.Random((long)rows * width);
+        Activations.AssertClose(
+            Run(BackEnds.Training("reference"), rows, width, x, dy), Run(BackEnds.Training(name), rows, width, x, dy),
+            Math.Pow(2, -20), 9 * Math.Pow(2, -21));
+    });
+
+    [Fact]
+    public void Gives_equal_bits_on_every_back_end_and_for_every_split_of_the_rows() => BackEnds.ForAllShapes(12, 2000, (rows, width, random) =>
+    {
+        float[] x = random.Random(2L * rows * width, scale: 5, extremes: true), dy = random.Random((long)rows * width, extremes: true);
+        double[]? first = null;
+        foreach (string name in BackEnds.Simd.Keys)
+        {
+            double[] got = Run(BackEnds.Training(name), rows, width, x, dy);
+            Activations.AssertSame(first ??= got, got);
+        }
+        for (int r = 0; r < rows; r++)
+            Activations.AssertSame(
+                first![(2 * r * width)..(2 * (r + 1) * width)],
+                Run(BackEnds.Training(BackEnds.Simd.Keys.First()), 1, width, x[(2 * r * width)..(2 * (r + 1) * width)], dy[(r * width)..((r + 1) * width)]));
+    });
 }
