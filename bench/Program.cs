@@ -7,6 +7,7 @@ using Mellum2.Managed.Bench;
     ("gemm", "float32 products against OpenBLAS, and of BF16 and FP8 weights", GemmBench.Run),
     ("gemv", "decode products against a plain read", GemvBench.Run),
     ("attention", "attention of prefill and decode against the peak and a plain read", _ => AttentionBench.Run()),
+    ("backward", "backward of products and of attention against their forward", BackwardBench.Run),
     ("decode", "a token of the 12B shape against a plain read of its bytes", DecodeBench.Run),
     ("prefill", "prefill of the 12B shape against the float32 product", PrefillBench.Run),
     ("verify", "verifying M tokens of the 12B shape against one", VerifyBench.Run),

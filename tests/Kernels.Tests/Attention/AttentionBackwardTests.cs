@@ -22,6 +22,7 @@ public class AttentionBackwardTests
             {
                 SequenceRows rows = new(Starts[d], (d + 1 < Starts.Length ? Starts[d + 1] : Rows) - Starts[d], 0);
                 using KvLayer cache = new(KvHeads, Dimension, BFloat16 ? DType.BF16 : kernels.ActivationType, rows.Count);
+                AttentionCase.Fill(cache, 0, cache.Slots, double.NaN);
                 kernels.AppendKeyValues(keys, values, rows, cache);
                 kernels.Attention(queries, rows, cache, parameters, output, lse);
                 kernels.AttentionBackward(queries, rows, cache, parameters, output, lse, gradient, dq, dk, dv);

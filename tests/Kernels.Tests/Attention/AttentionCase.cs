@@ -58,7 +58,8 @@ internal sealed record AttentionCase(int Heads, int KvHeads, int Dimension, int 
         }
     }
 
-    private static unsafe void Fill(KvLayer cache, int begin, int end, double value)
+    /// <summary>Fills the slots from <paramref name="begin"/> up to <paramref name="end"/> with one number.</summary>
+    internal static unsafe void Fill(KvLayer cache, int begin, int end, double value)
     {
         foreach (Tensor tensor in new[] { cache.Keys, cache.Values })
         {
