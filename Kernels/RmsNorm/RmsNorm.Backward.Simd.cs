@@ -5,7 +5,7 @@ namespace Mellum2.Managed.Kernels;
 public sealed unsafe partial class SimdKernels<TLanes>
 {
     // Sums over groups or rows: one block is one item, and blocks are combined in order.
-    private const int ReductionBlock = 256;
+    private const int ReductionBlock = 64;
 
     private NativeBuffer? _partialSums;
 

@@ -7,7 +7,7 @@ public partial interface ITrainingKernels
     /// <summary>
     /// The backward of <see cref="IForwardKernels.RmsNorm"/>. With r = 1/√(mean(x²) + ε) and x̂ = r·x in each group:
     /// dx = r·(w ⊙ dy − x̂·mean(w ⊙ dy ⊙ x̂)), dw += Σ_groups dy ⊙ x̂.
-    /// Float32 back ends sum dw over blocks of 256 groups, which are combined in order. Error at most 2⁻¹⁸ of the largest
+    /// Float32 back ends sum dw over blocks of 64 groups, which are combined in order. Error at most 2⁻¹⁸ of the largest
     /// |w ⊙ dy|·r of the group for dx, of Σ|dy ⊙ x̂| for dw.
     /// </summary>
     /// <param name="x">The input of the forward pass.</param>

@@ -31,7 +31,7 @@ public partial interface ITrainingKernels
     /// the global batch): α·E·Σ_i f_i·P_i with f_i = counts_i/Σ counts, constant for the gradient, and P_i the mean
     /// probability; dz_{t,i} += (αE/T)·p_{t,i}·(f_i − Σ_j f_j·p_{t,j}). z-loss (Zoph et al., arXiv 2202.08906):
     /// β·mean(lse²), dz_{t,i} += (2β/T)·lse_t·p_{t,i}. Both losses are 0 without rows, the first also without counts.
-    /// Float32 back ends sum over blocks of 256 rows and combine the blocks in order.
+    /// Float32 back ends sum over blocks of 64 rows and combine the blocks in order.
     /// </summary>
     /// <param name="probabilities">[T, E], from <see cref="IForwardKernels.Route"/>.</param>
     /// <param name="lse">[T], the <see cref="IForwardKernels.LogSumExp"/> of the logits.</param>
