@@ -60,15 +60,7 @@ public sealed unsafe partial class SimdKernels<TLanes> : IOptimizerKernels
 
     private readonly struct ScaleBlocks(float* x, float factor) : IBlockOperation
     {
-        public void Run(long begin, long end)
-        {
-            TLanes f = TLanes.Broadcast(factor);
-            long i = begin;
-            for (; i + 16 <= end; i += 16)
-                TLanes.Store(TLanes.Load(x + i) * f, x + i);
-            if (i < end)
-                LaneTail<TLanes>.Store(LaneTail<TLanes>.Load(x + i, (int)(end - i)) * f, x + i, (int)(end - i));
-        }
+        public void Run(long begin, long end) => LaneLoops<TLanes>.Scale(x + begin, factor, x + begin, (int)(end - begin));
     }
 
     private readonly struct AdamWBlocks(float* g, float* w, float* m, float* v, in AdamWStep step) : IBlockOperation

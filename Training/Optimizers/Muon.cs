@@ -103,19 +103,18 @@ public sealed class Muon : IDisposable
         {
             int columns = batch.Matrices[0][0].Weight.Columns, rows = batch.Matrices[0].Sum(parameter => parameter.Weight.Rows);
             Shape = new Shape(batch.Matrices.Count, rows, columns);
+            long offset = 0;
             foreach (IReadOnlyList<OptimizerParameter> matrix in batch.Matrices)
             {
                 if (matrix.Any(p => p.Weight.Shape.Rank != 2 || p.Weight.Columns != columns) || matrix.Sum(p => p.Weight.Rows) != rows)
                     throw new ArgumentException($"The matrices of {batch.Name} are not all [{rows}, {columns}].", nameof(batch));
                 foreach (OptimizerParameter parameter in matrix)
                 {
-                    Parts.Add(new Part(parameter, Tensor.Allocate(type, parameter.Weight.Shape), _count));
-                    _count += parameter.Weight.Count;
+                    Parts.Add(new Part(parameter, Tensor.Allocate(type, parameter.Weight.Shape), offset));
+                    offset += parameter.Weight.Count;
                 }
             }
         }
-
-        private readonly long _count;
 
         public Shape Shape { get; }
 
