@@ -15,7 +15,7 @@ public sealed class BFloat16Products(IOptimizerKernels kernels, IWorkspace works
     public void Multiply(Tensor x, Tensor w, Tensor y)
     {
         Tensor left = Rounded(x), right = Rounded(w);
-        Products.TimesTransposed(kernels, left, right, y);
+        kernels.MatMul(left, WeightMatrix.RowMajor("right operand", right), y);
         workspace.Release(left);
         workspace.Release(right);
     }

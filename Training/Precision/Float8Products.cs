@@ -68,7 +68,7 @@ public sealed class Float8Products(IOptimizerKernels kernels, IWorkspace workspa
     // fraction and half of its exponent are one factor, the other half is another, which loses nothing.
     private void Multiply(Tensor left, Tensor right, Float8Operand a, Float8Operand b, Tensor result)
     {
-        Products.TimesTransposed(kernels, left, right, result);
+        kernels.MatMul(left, WeightMatrix.RowMajor("right operand", right), result);
         double factor = (double)a.Scale.Inverse * b.Scale.Inverse;
         int half = Math.ILogB(factor) / 2;
         kernels.Scale(result, Math.ScaleB(factor, -half));
