@@ -38,6 +38,9 @@ public unsafe interface ILanes<TSelf> where TSelf : struct, ILanes<TSelf>
     /// <summary>Lane-wise quotient.</summary>
     static abstract TSelf operator /(TSelf a, TSelf b);
 
+    /// <summary>Lane-wise square root, correctly rounded; NaN below 0.</summary>
+    static abstract TSelf Sqrt(TSelf value);
+
     /// <summary>a·b + c, rounded once.</summary>
     static abstract TSelf FusedMultiplyAdd(TSelf a, TSelf b, TSelf c);
 
@@ -69,6 +72,12 @@ public unsafe interface ILanes<TSelf> where TSelf : struct, ILanes<TSelf>
 
     /// <summary>Writes sixteen numbers as bfloat16, nearest even; NaN becomes a quiet NaN.</summary>
     static abstract void StoreBFloat16(TSelf value, ushort* target);
+
+    /// <summary>Writes sixteen numbers as codes of <see cref="Engine.Float8E4M3.FromSingle"/>: nearest even, saturating.</summary>
+    static abstract void StoreE4M3(TSelf value, byte* target);
+
+    /// <summary>Writes sixteen numbers as codes of <see cref="Engine.Float8E5M2.FromSingle"/>: nearest even, saturating.</summary>
+    static abstract void StoreE5M2(TSelf value, byte* target);
 
     /// <summary>
     /// Sixteen dwords of two bfloat16 numbers each: the low halves and the high halves, exactly.

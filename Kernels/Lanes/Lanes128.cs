@@ -69,6 +69,10 @@ public readonly unsafe struct Lanes128 : ILanes<Lanes128>
 
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes128 Sqrt(Lanes128 value) => new(Vector128.Sqrt(value._v0), Vector128.Sqrt(value._v1), Vector128.Sqrt(value._v2), Vector128.Sqrt(value._v3));
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes128 FusedMultiplyAdd(Lanes128 a, Lanes128 b, Lanes128 c) => new(
         Vector128.FusedMultiplyAdd(a._v0, b._v0, c._v0),
         Vector128.FusedMultiplyAdd(a._v1, b._v1, c._v1),
@@ -162,6 +166,14 @@ public readonly unsafe struct Lanes128 : ILanes<Lanes128>
         Vector128.Narrow(RoundToBFloat16(value._v0), RoundToBFloat16(value._v1)).Store(target);
         Vector128.Narrow(RoundToBFloat16(value._v2), RoundToBFloat16(value._v3)).Store(target + 8);
     }
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void StoreE4M3(Lanes128 value, byte* target) => Float8Lanes.Store(Float8Lanes.E4M3, value._v0, value._v1, value._v2, value._v3, target);
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void StoreE5M2(Lanes128 value, byte* target) => Float8Lanes.Store(Float8Lanes.E5M2, value._v0, value._v1, value._v2, value._v3, target);
 
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -63,6 +63,10 @@ public readonly unsafe struct Lanes256 : ILanes<Lanes256>
 
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes256 Sqrt(Lanes256 value) => new(Vector256.Sqrt(value._v0), Vector256.Sqrt(value._v1));
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes256 FusedMultiplyAdd(Lanes256 a, Lanes256 b, Lanes256 c) => new(
         Vector256.FusedMultiplyAdd(a._v0, b._v0, c._v0),
         Vector256.FusedMultiplyAdd(a._v1, b._v1, c._v1));
@@ -139,6 +143,14 @@ public readonly unsafe struct Lanes256 : ILanes<Lanes256>
     {
         Vector256.Narrow(RoundToBFloat16(value._v0), RoundToBFloat16(value._v1)).Store(target);
     }
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void StoreE4M3(Lanes256 value, byte* target) => Float8Lanes.Store(Float8Lanes.E4M3, value._v0, value._v1, target);
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void StoreE5M2(Lanes256 value, byte* target) => Float8Lanes.Store(Float8Lanes.E5M2, value._v0, value._v1, target);
 
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -54,6 +54,10 @@ public readonly unsafe struct Lanes512 : ILanes<Lanes512>
 
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes512 Sqrt(Lanes512 value) => new(Vector512.Sqrt(value._v0));
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes512 FusedMultiplyAdd(Lanes512 a, Lanes512 b, Lanes512 c) => new(Vector512.FusedMultiplyAdd(a._v0, b._v0, c._v0));
 
     /// <inheritdoc/>
@@ -112,6 +116,14 @@ public readonly unsafe struct Lanes512 : ILanes<Lanes512>
     {
         Avx512F.ConvertToVector256UInt16(RoundToBFloat16(value._v0)).Store(target);
     }
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void StoreE4M3(Lanes512 value, byte* target) => Float8Lanes.Store(Float8Lanes.E4M3, value._v0, target);
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void StoreE5M2(Lanes512 value, byte* target) => Float8Lanes.Store(Float8Lanes.E5M2, value._v0, target);
 
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

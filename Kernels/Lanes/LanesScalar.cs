@@ -71,6 +71,14 @@ public unsafe struct LanesScalar : ILanes<LanesScalar>
     }
 
     /// <inheritdoc/>
+    public static LanesScalar Sqrt(LanesScalar value)
+    {
+        for (int i = 0; i < Lanes; i++)
+            value[i] = MathF.Sqrt(value[i]);
+        return value;
+    }
+
+    /// <inheritdoc/>
     public static LanesScalar FusedMultiplyAdd(LanesScalar a, LanesScalar b, LanesScalar c)
     {
         for (int i = 0; i < Lanes; i++)
@@ -155,6 +163,20 @@ public unsafe struct LanesScalar : ILanes<LanesScalar>
     {
         for (int i = 0; i < Lanes; i++)
             target[i] = BFloat16.FromSingle(value[i]).Bits;
+    }
+
+    /// <inheritdoc/>
+    public static void StoreE4M3(LanesScalar value, byte* target)
+    {
+        for (int i = 0; i < Lanes; i++)
+            target[i] = Float8E4M3.FromSingle(value[i]).Bits;
+    }
+
+    /// <inheritdoc/>
+    public static void StoreE5M2(LanesScalar value, byte* target)
+    {
+        for (int i = 0; i < Lanes; i++)
+            target[i] = Float8E5M2.FromSingle(value[i]).Bits;
     }
 
     /// <inheritdoc/>

@@ -106,7 +106,8 @@ internal static unsafe class TiledProduct<T, TSource> where T : struct, ILanes<T
         }
     }
 
-    private static void Tile(int height, int length, float* a, float* b, float* c, long stride, bool start, byte* next, nint step)
+    /// <summary>c = (<paramref name="start"/> ? 0 : c) + aᵀ·b by the kernel that suits the registers: see <see cref="WideTile{T}.Run"/>.</summary>
+    public static void Tile(int height, int length, float* a, float* b, float* c, long stride, bool start, byte* next, nint step)
     {
         if (T.Accumulators >= 28)
             WideTile<T>.Run(height, length, a, b, c, stride, start, next, step);
