@@ -1,3 +1,5 @@
+using System.IO.Hashing;
+using System.Runtime.InteropServices;
 using Mellum2.Managed.Engine;
 
 namespace Mellum2.Managed.Training;
@@ -42,6 +44,9 @@ public sealed class TokenDataset : IDisposable
 
     /// <summary>The bytes of all files.</summary>
     public long ByteLength => _shards.Sum(shard => shard.Header.FileBytes);
+
+    /// <summary>Tells contents apart: over the checksums of all shards.</summary>
+    internal ulong ContentHash => XxHash3.HashToUInt64(MemoryMarshal.AsBytes<ulong>(_shards.Select(shard => shard.ContentHash).ToArray()));
 
     /// <summary>Opens a data set.</summary>
     /// <param name="path">Its folder.</param>

@@ -41,6 +41,9 @@ internal sealed unsafe class TokenShard : IDisposable
     /// <summary>The documents, or in a packed shard the samples.</summary>
     public long Items => Header.IsPacked ? Header.Samples : Header.Segments;
 
+    /// <summary>The checksum of the checksums of all blocks.</summary>
+    public ulong ContentHash => *(ulong*)(Payload + Header.BoundaryBytes + Header.IdBytes + Header.Blocks * sizeof(ulong));
+
     private byte* Payload => _view.Pointer + ShardHeader.ByteLength;
 
     // The tables are a multiple of eight bytes long and the view begins with the file, so that they are aligned.
