@@ -42,7 +42,10 @@ public sealed record SourceFile(string Path, long ByteLength)
         return files;
     }
 
-    /// <summary>Opens the content, uncompressed.</summary>
+    /// <summary>
+    /// Opens the content, uncompressed. That a gzip file is cut shows only in a program whose runtime setting
+    /// <c>System.IO.Compression.UseStrictValidation</c> is true, as it is in <c>mellum2</c>.
+    /// </summary>
     internal Stream Open()
     {
         FileStream stream = new(Path, FileMode.Open, FileAccess.Read, FileShare.Read, 1 << 16, FileOptions.SequentialScan);
