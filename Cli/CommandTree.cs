@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Help;
 using System.CommandLine.Invocation;
+using System.CommandLine.Parsing;
 using System.Reflection;
 
 namespace Mellum2.Managed.Cli;
@@ -22,6 +23,8 @@ internal static class CommandTree
             TokenizeVerb.Create(terminal),
             InspectVerb.Create(terminal),
             ConvertVerb.Create(terminal),
+            DataVerb.Create(terminal),
+            TokenizerVerb.Create(terminal),
             TraceVerb.Create(terminal),
             BenchVerb.Create(terminal),
             DoctorVerb.Create(terminal),
@@ -46,9 +49,9 @@ internal static class CommandTree
         if (!asksForHelp && parsed.Errors.Count > 0)
         {
             bool isBare = parsed.CommandResult.Command is RootCommand && parsed.Tokens.Count == 0;
-            string verb = parsed.CommandResult.Command is RootCommand ? "" : parsed.CommandResult.Command.Name + " ";
+            string verb = parsed.CommandResult.Command is RootCommand ? "" : NameOf(parsed.CommandResult) + " ";
             foreach (string message in parsed.Errors.Select(error => error.Message).Distinct(StringComparer.Ordinal))
-                terminal.Note(isBare ? "A verb is needed: generate, chat, tokenize, inspect, convert, trace, bench or doctor." : message);
+                terminal.Note(isBare ? "A verb is needed: generate, chat, tokenize, inspect, convert, data, tokenizer, trace, bench or doctor." : message);
             terminal.Note($"mellum2 {verb}--help lists what there is.");
             return ExitCode.Usage;
         }
@@ -61,6 +64,10 @@ internal static class CommandTree
         });
     }
 
+    /// <summary>The words of a verb: <c>data pack</c>.</summary>
+    private static string NameOf(CommandResult result) =>
+        result.Parent is CommandResult { Command: not RootCommand } parent ? $"{NameOf(parent)} {result.Command.Name}" : result.Command.Name;
+
     /// <summary>The usual help and, below it, the verb's examples.</summary>
     private sealed class HelpWithExamples(HelpAction help) : SynchronousCommandLineAction
     {
@@ -71,7 +78,7 @@ internal static class CommandTree
             int code = help.Invoke(parseResult);
             TextWriter output = parseResult.InvocationConfiguration.Output;
             output.WriteLine("Examples:");
-            foreach (string example in Examples.Of(parseResult.CommandResult.Command.Name))
+            foreach (string example in Examples.Of(NameOf(parseResult.CommandResult)))
                 output.WriteLine($"  {example}");
             return code;
         }

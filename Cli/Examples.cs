@@ -29,6 +29,23 @@ internal static class Examples
             "mellum2 inspect --shape mellum2-12b --dtype fp8 --json",
         ],
         "convert" => ["mellum2 convert --model ./mellum2-12b --output ./mellum2-12b-fp8 --dtype fp8"],
+        "data" or "data tokenize" =>
+        [
+            "mellum2 data tokenize --input ./src --extension cs,md --output ./tokens",
+            "mellum2 data tokenize --input corpus.jsonl.zst --field content --model ./mellum2-12b --output ./tokens",
+        ],
+        "data pack" =>
+        [
+            "mellum2 data pack --input ./tokens --length 8192 --output ./packed",
+            "mellum2 data pack --input ./tokens --length 8192 --fim-rate 0.5 --seed 7 --output ./packed",
+        ],
+        "data inspect" => ["mellum2 data inspect --input ./packed --verify"],
+        "data decode" => ["mellum2 data decode --input ./packed --item 3", "mellum2 data decode --input ./tokens --count 100 --json"],
+        "tokenizer" or "tokenizer train" =>
+        [
+            "mellum2 tokenizer train --input ./src --extension cs --vocabulary 16384 --output ./tokenizer",
+            "mellum2 tokenize --model ./tokenizer --prompt \"int x = 42;\"",
+        ],
         "trace" =>
         [
             "mellum2 trace --prompt \"int x\" --output trace.safetensors",

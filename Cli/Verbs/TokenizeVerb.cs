@@ -36,7 +36,8 @@ internal static class TokenizeVerb
         return command;
     }
 
-    private static Tokenizer Load(string folder)
+    /// <summary>The tokenizer of a checkpoint's folder.</summary>
+    public static Tokenizer Load(string folder)
     {
         ModelLoading.RequireFolder(folder);
         string path = Path.Combine(folder, "tokenizer.json");
