@@ -64,14 +64,22 @@ internal static class TokenizerVerb
     private static TokenizerTrainingReport Train(
         Terminal terminal, IReadOnlyList<SourceFile> files, string target, TokenizerTrainingOptions options)
     {
-        using ProgressLine counting = new(terminal, "Counting words:", "MB"), merging = new(terminal, "Merging:", "tokens");
+        using ProgressLine counting = new(terminal, "Counting words:", "MB");
+        ProgressLine? merging = null;
         DirectProgress<TokenizerTrainingProgress> progress = new(value =>
         {
             if (value.IsMerging)
-                merging.Report(value.Done, value.Total);
+                (merging ??= new ProgressLine(terminal, "Merging:", "tokens")).Report(value.Done, value.Total);
             else
                 counting.Report(value.Done / 1e6, value.Total / 1e6);
         });
-        return TokenizerTrainer.Run(files, target, options, progress, terminal.Cancel);
+        try
+        {
+            return TokenizerTrainer.Run(files, target, options, progress, terminal.Cancel);
+        }
+        finally
+        {
+            merging?.Dispose();
+        }
     }
 }

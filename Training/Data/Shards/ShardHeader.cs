@@ -100,6 +100,7 @@ internal readonly record struct ShardHeader(
         bool isPossible = header is { SequenceLength: >= 0, Vocabulary.Size: > 0, Index: >= 0 }
             && BinaryPrimitives.ReadInt32LittleEndian(bytes[16..]) == header.Vocabulary.BytesPerId
             && (ulong)header.Ids <= (ulong)fileBytes && (ulong)header.Segments <= (ulong)fileBytes
+            && (uint)header.EndId < (uint)header.Vocabulary.Size
             && (ulong)header.Samples <= (ulong)fileBytes && (header.IsPacked || header.Samples == 0);
         if (!isPossible || header.FileBytes != fileBytes)
         {

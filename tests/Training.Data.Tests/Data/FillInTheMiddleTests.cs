@@ -38,16 +38,22 @@ public sealed class FillInTheMiddleTests
         FillInTheMiddleTransform transform = new(TestData.Tokenizer, 0.5, 0.5, 7);
         Dictionary<FillInTheMiddleOrder, int> orders = [];
         int[] middles = new int[11];
+        int likeNeighbour = 0;
+        FillInTheMiddleOrder last = FillInTheMiddleOrder.None;
         for (int document = 0; document < documents; document++)
         {
             List<int> output = [];
             FillInTheMiddleOrder order = transform.Apply(document, ids, output);
+            likeNeighbour += order == last ? 1 : 0;
+            last = order;
             orders[order] = orders.GetValueOrDefault(order) + 1;
             if (order != FillInTheMiddleOrder.None)
                 middles[output.Count - 2 - output.IndexOf(s_middle)]++;
         }
         Assert.InRange(orders[FillInTheMiddleOrder.None], 1900, 2100);
         Assert.InRange(orders[FillInTheMiddleOrder.PrefixSuffixMiddle], 900, 1100);
+        // Neighbours are independent: ½·½ + ¼·¼ + ¼·¼ of them are treated alike.
+        Assert.InRange(likeNeighbour, 1380, 1620);
         // Two uniform places of eleven: |difference| is 0 with 11/121 and d with 2(11 − d)/121.
         int cut = documents - orders[FillInTheMiddleOrder.None];
         double chi = 0;
