@@ -65,6 +65,18 @@ public sealed unsafe class Tensor : IDisposable
         return new Tensor(type, shape, view.Pointer, view.ByteLength, view);
     }
 
+    /// <summary>
+    /// Rows <paramref name="firstRow"/> … of this tensor as a matrix over the same memory, which stays this tensor's.
+    /// </summary>
+    public Tensor RowsView(int firstRow, int count)
+    {
+        if (firstRow < 0 || count < 0 || firstRow > Rows - count)
+            throw new ArgumentOutOfRangeException(nameof(firstRow), $"Rows {firstRow} to {firstRow + count} are not all in {this}.");
+        Shape shape = new(count, Columns);
+        long rowBytes = (long)Columns * Type.Size();
+        return new Tensor(Type, shape, _data + firstRow * rowBytes, count * rowBytes, null);
+    }
+
     /// <summary>Copies <paramref name="values"/> into a new tensor.</summary>
     public static Tensor From<T>(DType type, Shape shape, ReadOnlySpan<T> values) where T : unmanaged
     {

@@ -1,0 +1,180 @@
+using Mellum2.Managed.Engine;
+using Mellum2.Managed.Kernels;
+
+namespace Mellum2.Managed.Training;
+
+public sealed partial class Tape
+{
+    /// <summary>
+    /// Matrices in training are row-major in the activation type, so that an update needs no preparation.
+    /// </summary>
+    public unsafe WeightMatrix Prepare(ReadOnlySpan<WeightMatrix> parts)
+    {
+        int rows = 0;
+        foreach (WeightMatrix part in parts)
+            rows = checked(rows + part.Rows);
+        int columns = parts[0].Columns;
+        Tensor data = Tensor.Allocate(ActivationType, new Shape(rows, columns));
+        long next = 0;
+        foreach (WeightMatrix part in parts)
+        {
+            for (int r = 0; r < part.Rows; r++)
+            {
+                for (int c = 0; c < columns; c++, next++)
+                {
+                    if (ActivationType == DType.F64)
+                        data.Pointer<double>()[next] = part.At(r, c);
+                    else
+                        data.Pointer<float>()[next] = part.At(r, c);
+                }
+            }
+        }
+        return WeightMatrix.RowMajor(parts[0].Name, data);
+    }
+
+    /// <inheritdoc/>
+    public WeightMatrix PrepareEmbedding(WeightMatrix table) => Prepare([table]);
+
+    /// <inheritdoc/>
+    public void Embed(Tensor ids, WeightMatrix table, Tensor y)
+    {
+        _kernels.Embed(ids, table, y);
+        Record(y, dy =>
+        {
+            if (ParameterGradient(table.Data) is { } sum)
+                _kernels.EmbedBackward(ids, dy, sum);
+        });
+    }
+
+    /// <summary>y[t] = x[rows[t]]: a look-up in activations, whose gradients are summed where a row occurs several times.</summary>
+    /// <param name="x">[R, H].</param>
+    /// <param name="rows">I32 [T].</param>
+    /// <param name="y">[T, H].</param>
+    public void GatherRows(Tensor x, Tensor rows, Tensor y)
+    {
+        _kernels.Embed(rows, WeightMatrix.RowMajor("activations", x), y);
+        Record(y, dy =>
+        {
+            Tensor dx = New(x);
+            Zero(dx);
+            _kernels.EmbedBackward(rows, dy, dx);
+            AddGradient(x, dx);
+        });
+    }
+
+    /// <inheritdoc/>
+    public void RmsNorm(Tensor x, Tensor weight, float epsilon, Tensor y)
+    {
+        _kernels.RmsNorm(x, weight, epsilon, y);
+        Record(y, dy =>
+        {
+            Tensor dx = New(x);
+            _kernels.RmsNormBackward(x, weight, epsilon, dy, dx, ParameterGradient(weight) ?? _workspace.Rent(ActivationType, weight.Shape));
+            AddGradient(x, dx);
+        });
+    }
+
+    /// <inheritdoc/>
+    public void MatMul(Tensor x, WeightMatrix w, Tensor y)
+    {
+        _kernels.MatMul(x, w, y);
+        Record(y, dy =>
+        {
+            if (ParameterGradient(w.Data) is { } sum)
+                _kernels.MatMulBackwardWeight(dy, x, sum);
+            Tensor dx = New(x);
+            _kernels.MatMulBackwardInput(dy, w, dx);
+            AddGradient(x, dx);
+        });
+    }
+
+    /// <inheritdoc/>
+    public void RopeTable(Tensor positions, RopeParameters parameters, Tensor table) => _kernels.RopeTable(positions, parameters, table);
+
+    /// <inheritdoc/>
+    public void Rope(Tensor x, Tensor table, Tensor y)
+    {
+        _kernels.Rope(x, table, y);
+        Record(y, dy =>
+        {
+            Tensor dx = New(x);
+            _kernels.RopeBackward(dy, table, dx);
+            AddGradient(x, dx);
+        });
+    }
+
+    /// <inheritdoc/>
+    public void SwiGlu(Tensor gateUp, Tensor y)
+    {
+        _kernels.SwiGlu(gateUp, y);
+        Record(y, dy =>
+        {
+            Tensor dx = New(gateUp);
+            _kernels.SwiGluBackward(gateUp, dy, dx);
+            AddGradient(gateUp, dx);
+        });
+    }
+
+    /// <inheritdoc/>
+    public void Add(Tensor a, Tensor b, Tensor y)
+    {
+        _kernels.Add(a, b, y);
+        Record(y, dy =>
+        {
+            // The gradient of the sum is that of both; one of them may keep it, the other needs its own.
+            Tensor copy = New(dy);
+            _kernels.CopyRows(dy, 0, copy);
+            AddGradient(b, copy);
+            AddGradient(a, dy);
+        });
+    }
+
+    /// <inheritdoc/>
+    public void CopyRows(Tensor x, int firstRow, Tensor y)
+    {
+        _kernels.CopyRows(x, firstRow, y);
+        Record(y, dy =>
+        {
+            Tensor dx = New(x);
+            _kernels.CopyRowsBackward(dy, firstRow, dx);
+            AddGradient(x, dx);
+        });
+    }
+
+    /// <inheritdoc/>
+    public void Concatenate(Tensor a, Tensor b, Tensor y)
+    {
+        _kernels.Concatenate(a, b, y);
+        Record(y, dy =>
+        {
+            Tensor da = New(a), db = New(b);
+            _kernels.ConcatenateBackward(dy, da, db);
+            AddGradient(a, da);
+            AddGradient(b, db);
+        });
+    }
+
+    /// <summary>The log-sum-exp alone, for reports: it has no backward here; losses have their own operations.</summary>
+    public void LogSumExp(Tensor logits, Tensor lse) => _kernels.LogSumExp(logits, lse);
+
+    /// <summary>
+    /// The output head and its cross-entropy (<see cref="ITrainingKernels.HeadCrossEntropy"/>). Its backward happens at once:
+    /// the gradient of the states waits for <see cref="Backward"/>, that of the head is added.
+    /// </summary>
+    /// <param name="states">[T, H], after the final norm.</param>
+    /// <param name="head">[V, H].</param>
+    /// <param name="targets">I32 [T].</param>
+    /// <param name="scale">The factor of each row's loss.</param>
+    /// <returns>scale · Σ ce.</returns>
+    public double HeadCrossEntropy(Tensor states, WeightMatrix head, Tensor targets, float scale)
+    {
+        Tensor losses = New(1, 2), rowLosses = New(1, states.Rows), lse = New(1, states.Rows), dStates = New(states);
+        _kernels.HeadCrossEntropy(
+            states, head, targets, new CrossEntropyParameters(scale, 0), losses, rowLosses, lse, dStates, ParameterGradient(head.Data));
+        AddGradient(states, dStates);
+        return Read(losses, 0);
+    }
+
+    private static double Read(Tensor tensor, int index) =>
+        tensor.Type == DType.F64 ? tensor.Span<double>()[index] : tensor.Span<float>()[index];
+}
