@@ -1,5 +1,5 @@
-using Mellum2.Managed.Tests;
 using FsCheck.Xunit;
+using Mellum2.Managed.Tests;
 using Xunit;
 
 namespace Mellum2.Managed.Engine.Tests;

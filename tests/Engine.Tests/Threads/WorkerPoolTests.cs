@@ -1,7 +1,7 @@
-using Mellum2.Managed.Tests;
 using FsCheck;
 using FsCheck.Fluent;
 using FsCheck.Xunit;
+using Mellum2.Managed.Tests;
 using Xunit;
 
 namespace Mellum2.Managed.Engine.Tests;
