@@ -30,7 +30,9 @@ public class AttentionTests
         float[] q = random.Random((long)rows * sequence.Heads * dimension);
         var want = sequence.Run(BackEnds.Reference, q, cached, [rows]);
         var got = sequence.Run(BackEnds.Get(name), q, cached, [rows]);
-        Activations.AssertClose(want.Output, got.Output, 0, 4e-6);
+        // Scores reach 18 and values 3, so a rounding of a score moves an output by up to 2e-6; of ten thousand shapes the worst
+        // came to 4e-6.
+        Activations.AssertClose(want.Output, got.Output, 0, 1e-5);
         Activations.AssertClose(want.LogSumExp, got.LogSumExp, 2e-6, 2e-6);
     });
 
