@@ -38,8 +38,7 @@ public sealed partial class Tape
     /// <inheritdoc/>
     public void Embed(Tensor ids, WeightMatrix table, Tensor y)
     {
-        _kernels.Embed(ids, table, y);
-        Record(y, dy =>
+        Run(y, () => _kernels.Embed(ids, table, y), dy =>
         {
             if (ParameterGradient(table.Data) is { } sum)
                 _kernels.EmbedBackward(ids, dy, sum);
@@ -52,8 +51,7 @@ public sealed partial class Tape
     /// <param name="y">[T, H].</param>
     public void GatherRows(Tensor x, Tensor rows, Tensor y)
     {
-        _kernels.Embed(rows, WeightMatrix.RowMajor("activations", x), y);
-        Record(y, dy =>
+        Run(y, () => _kernels.Embed(rows, WeightMatrix.RowMajor("activations", x), y), dy =>
         {
             Tensor dx = New(x);
             Zero(dx);
@@ -65,25 +63,10 @@ public sealed partial class Tape
     /// <inheritdoc/>
     public void RmsNorm(Tensor x, Tensor weight, float epsilon, Tensor y)
     {
-        _kernels.RmsNorm(x, weight, epsilon, y);
-        Record(y, dy =>
+        Run(y, () => _kernels.RmsNorm(x, weight, epsilon, y), dy =>
         {
             Tensor dx = New(x);
             _kernels.RmsNormBackward(x, weight, epsilon, dy, dx, ParameterGradient(weight) ?? _workspace.Rent(ActivationType, weight.Shape));
-            AddGradient(x, dx);
-        });
-    }
-
-    /// <inheritdoc/>
-    public void MatMul(Tensor x, WeightMatrix w, Tensor y)
-    {
-        _kernels.MatMul(x, w, y);
-        Record(y, dy =>
-        {
-            if (ParameterGradient(w.Data) is { } sum)
-                _kernels.MatMulBackwardWeight(dy, x, sum);
-            Tensor dx = New(x);
-            _kernels.MatMulBackwardInput(dy, w, dx);
             AddGradient(x, dx);
         });
     }
@@ -94,8 +77,7 @@ public sealed partial class Tape
     /// <inheritdoc/>
     public void Rope(Tensor x, Tensor table, Tensor y)
     {
-        _kernels.Rope(x, table, y);
-        Record(y, dy =>
+        Run(y, () => _kernels.Rope(x, table, y), dy =>
         {
             Tensor dx = New(x);
             _kernels.RopeBackward(dy, table, dx);
@@ -106,8 +88,7 @@ public sealed partial class Tape
     /// <inheritdoc/>
     public void SwiGlu(Tensor gateUp, Tensor y)
     {
-        _kernels.SwiGlu(gateUp, y);
-        Record(y, dy =>
+        Run(y, () => _kernels.SwiGlu(gateUp, y), dy =>
         {
             Tensor dx = New(gateUp);
             _kernels.SwiGluBackward(gateUp, dy, dx);
@@ -118,8 +99,7 @@ public sealed partial class Tape
     /// <inheritdoc/>
     public void Add(Tensor a, Tensor b, Tensor y)
     {
-        _kernels.Add(a, b, y);
-        Record(y, dy =>
+        Run(y, () => _kernels.Add(a, b, y), dy =>
         {
             // The gradient of the sum is that of both; one of them may keep it, the other needs its own.
             Tensor copy = New(dy);
@@ -132,8 +112,7 @@ public sealed partial class Tape
     /// <inheritdoc/>
     public void CopyRows(Tensor x, int firstRow, Tensor y)
     {
-        _kernels.CopyRows(x, firstRow, y);
-        Record(y, dy =>
+        Run(y, () => _kernels.CopyRows(x, firstRow, y), dy =>
         {
             Tensor dx = New(x);
             _kernels.CopyRowsBackward(dy, firstRow, dx);
@@ -144,8 +123,7 @@ public sealed partial class Tape
     /// <inheritdoc/>
     public void Concatenate(Tensor a, Tensor b, Tensor y)
     {
-        _kernels.Concatenate(a, b, y);
-        Record(y, dy =>
+        Run(y, () => _kernels.Concatenate(a, b, y), dy =>
         {
             Tensor da = New(a), db = New(b);
             _kernels.ConcatenateBackward(dy, da, db);

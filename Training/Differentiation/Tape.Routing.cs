@@ -9,7 +9,6 @@ public sealed partial class Tape
     private readonly Dictionary<Tensor, Tensor> _logSumExps = [];
     private readonly Dictionary<Tensor, Tensor> _loads = [];
     private readonly Dictionary<Tensor, Tensor> _places = [];
-    private readonly Dictionary<WeightMatrix[], Tensor[]?> _expertGradients = [];
     private readonly List<Tensor> _routerLosses = [];
 
     /// <inheritdoc/>
@@ -28,19 +27,21 @@ public sealed partial class Tape
     {
         if (!_logSumExps.TryGetValue(q, out Tensor? lse))
             _logSumExps.Add(q, lse = logSumExp ?? New(q.Rows, parameters.QueryHeads));
-        _kernels.Attention(q, rows, cache, parameters, output, lse);
         var (k, v) = _cached[cache];
-        Record(output, dOutput => _kernels.AttentionBackward(
+        Run(output, () => _kernels.Attention(q, rows, cache, parameters, output, lse), dOutput => _kernels.AttentionBackward(
             q, rows, cache, parameters, output, lse, dOutput, Written(q), Written(k), Written(v)));
     }
 
     /// <inheritdoc/>
     public void Route(Tensor logits, int k, bool renormalize, Tensor probabilities, Tensor experts, Tensor weights)
     {
-        _kernels.Route(logits, k, renormalize, probabilities, experts, weights);
         Tensor lse = New(1, logits.Rows);
-        _kernels.LogSumExp(logits, lse);
-        Record(weights, dWeights =>
+        void Forward()
+        {
+            _kernels.Route(logits, k, renormalize, probabilities, experts, weights);
+            _kernels.LogSumExp(logits, lse);
+        }
+        Run(weights, Forward, dWeights =>
         {
             Tensor dLogits = New(logits), losses = New(1, 2);
             _kernels.RouteBackward(probabilities, experts, weights, renormalize, dWeights, dLogits);
@@ -62,47 +63,15 @@ public sealed partial class Tape
     }
 
     /// <inheritdoc/>
-    public void GroupedMatMul(Tensor x, Tensor? order, int slots, Tensor offsets, WeightMatrix[] experts, Tensor y)
-    {
-        _kernels.GroupedMatMul(x, order, slots, offsets, experts, y);
-        Record(y, dy =>
-        {
-            if (ExpertGradients(experts) is { } sums)
-                _kernels.GroupedMatMulBackwardWeight(dy, x, order, slots, offsets, sums);
-            Tensor dRows = New(dy.Rows, experts[0].Columns);
-            _kernels.GroupedMatMulBackwardInput(dy, offsets, experts, dRows);
-            if (order is null)
-            {
-                AddGradient(x, dRows);
-                return;
-            }
-            Tensor dx = New(x);
-            _kernels.GatherBackward(dRows, _places[order], slots, dx);
-            AddGradient(x, dx);
-        });
-    }
-
-    /// <inheritdoc/>
     public void Combine(Tensor rows, Tensor place, Tensor weights, Tensor y)
     {
-        _kernels.Combine(rows, place, weights, y);
-        Record(y, dy =>
+        Run(y, () => _kernels.Combine(rows, place, weights, y), dy =>
         {
             Tensor dRows = New(rows), dWeights = New(weights);
             _kernels.CombineBackward(rows, place, weights, dy, dRows, dWeights);
             AddGradient(rows, dRows);
             AddGradient(weights, dWeights);
         });
-    }
-
-    private Tensor[]? ExpertGradients(WeightMatrix[] experts)
-    {
-        if (!_expertGradients.TryGetValue(experts, out Tensor[]? sums))
-        {
-            bool trained = ParameterGradient(experts[0].Data) is not null;
-            _expertGradients.Add(experts, sums = trained ? [.. experts.Select(expert => _parameters[expert.Data])] : null);
-        }
-        return sums;
     }
 
     private (double Balance, double ZLoss) SumRouterLosses()

@@ -68,12 +68,16 @@ public sealed partial class Tape : IForwardKernels
         ClearRouting();
     }
 
-    // A call whose result nobody differentiates has no backward.
-    private void Record(Tensor result, Action<Tensor> backward) => _calls.Add(() =>
+    // Runs an operation and records it. A call whose result nobody differentiates has no backward.
+    private void Run(Tensor result, Action forward, Action<Tensor> backward)
     {
-        if (_gradients.TryGetValue(result, out Tensor? gradient))
-            backward(gradient);
-    });
+        forward();
+        _calls.Add(() =>
+        {
+            if (_gradients.TryGetValue(result, out Tensor? gradient))
+                backward(gradient);
+        });
+    }
 
     private Tensor New(Tensor like) => _workspace.Rent(like.Type, like.Shape);
 
