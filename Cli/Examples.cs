@@ -46,6 +46,11 @@ internal static class Examples
             "mellum2 tokenizer train --input ./src --extension cs --vocabulary 16384 --output ./tokenizer",
             "mellum2 tokenize --model ./tokenizer --prompt \"int x = 42;\"",
         ],
+        "plot" =>
+        [
+            "mellum2 plot ./run --output curves.svg",
+            "mellum2 plot ./run-a ./run-b ./run-c/metrics.jsonl --x tokens --output curves.svg",
+        ],
         "trace" =>
         [
             "mellum2 trace --prompt \"int x\" --output trace.safetensors",
