@@ -45,6 +45,8 @@ public sealed unsafe partial class ReferenceKernels
         using Tensor logits = Tensor.Allocate(DType.F64, new Shape(states.Rows, head.Rows));
         MatMul(states, head, logits);
         CrossEntropy(logits, targets, parameters, losses, rowLosses, lse, logits);
+        if (parameters.RoundGradients)
+            RoundToBFloat16(logits, logits);
         if (dStates is not null)
             MatMulBackwardInput(logits, head, dStates);
         if (dHead is not null)

@@ -148,7 +148,7 @@ public sealed partial class Tape
     {
         Tensor losses = New(1, 2), rowLosses = New(1, states.Rows), lse = New(1, states.Rows), dStates = New(states);
         _kernels.HeadCrossEntropy(
-            states, head, targets, new CrossEntropyParameters(scale, 0), losses, rowLosses, lse, dStates, ParameterGradient(head.Data));
+            HeadStates(states), HeadMatrix(head), targets, HeadParameters(scale), losses, rowLosses, lse, dStates, ParameterGradient(head.Data));
         AddGradient(states, dStates);
         return Read(losses, 0);
     }

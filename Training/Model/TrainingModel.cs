@@ -89,6 +89,7 @@ public sealed class TrainingModel : IDisposable
         foreach (OptimizerParameter parameter in Parameters)
             parameter.Gradient.Dispose();
         _model.Dispose();
+        _tape.Dispose();
         _workspace.Dispose();
     }
 
