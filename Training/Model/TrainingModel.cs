@@ -76,6 +76,7 @@ public sealed partial class TrainingModel : IDisposable
         _cache?.Dispose();
         _tape.Dispose();
         _model.Dispose();
+        _tape.Dispose();
         _workspace.Dispose();
     }
 
