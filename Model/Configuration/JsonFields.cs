@@ -158,7 +158,7 @@ internal sealed class JsonFields
     };
 
     /// <summary>Levenshtein's distance of two names; a name from a file that is absurdly long is far from all.</summary>
-    private static int Distance(string a, string b)
+    internal static int Distance(string a, string b)
     {
         if (b.Length > 100)
             return int.MaxValue;

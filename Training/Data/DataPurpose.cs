@@ -9,4 +9,7 @@ internal static class DataPurpose
     public const uint FimSecondCut = 0x4441_0003;
     public const uint SourceKey = 0x4441_0010;
     public const uint Permutation = 0x4441_0020;
+    public const uint HeldOut = 0x4441_0030;
+    public const uint ValidationOrder = 0x4441_0031;
+    public const uint FirstWeights = 0x4441_0040;
 }

@@ -1,0 +1,36 @@
+using Mellum2.Managed.Engine;
+
+namespace Mellum2.Managed.Training;
+
+/// <summary>Whether a run can go on with a configuration: nothing that changes its results may differ.</summary>
+internal static class RunComparison
+{
+    // Paths may move: what is behind them is compared by its content.
+    private static readonly string[] s_free = ["threads", "prefetch", "tokenizer", "evaluation.every", "evaluation.at_start"];
+
+    /// <summary>Refuses a configuration with which the run would not have come to where it is.</summary>
+    /// <param name="before">The values of the checkpoint.</param>
+    /// <param name="now">The run that is asked for.</param>
+    /// <param name="checkpoint">The checkpoint, for the message.</param>
+    /// <exception cref="InvalidInputException">Names the first key that differs.</exception>
+    public static void RequireSame(IReadOnlyDictionary<string, string> before, RunConfiguration now, string checkpoint)
+    {
+        bool mayGrow = now.Schedule.Kind == ScheduleKind.Constant && now.Phases.Count == 0;
+        SortedDictionary<string, string> values = now.Flatten();
+        foreach (string key in before.Keys.Union(values.Keys).Order(StringComparer.Ordinal))
+        {
+            if (IsFree(key) || (mayGrow && key == "steps"))
+                continue;
+            string was = before.GetValueOrDefault(key, "absent"), wanted = values.GetValueOrDefault(key, "absent");
+            if (was != wanted)
+            {
+                throw new InvalidInputException(
+                    $"{checkpoint} was written with {key} = {was}, so that the run cannot go on with {key} = {wanted}; only threads, prefetch, evaluation.every, checkpoints, paths of data and the steps of a constant schedule may change.");
+            }
+        }
+    }
+
+    private static bool IsFree(string key) =>
+        s_free.Contains(key) || key.StartsWith("checkpoints.", StringComparison.Ordinal) || key == "model.from"
+        || (key.StartsWith("data.", StringComparison.Ordinal) && key.Contains(".path.", StringComparison.Ordinal));
+}
