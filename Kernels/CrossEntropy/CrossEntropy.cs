@@ -7,7 +7,10 @@ namespace Mellum2.Managed.Kernels;
 /// The factor of every row: the weight of the loss over the number of rows that count in the whole step.
 /// </param>
 /// <param name="ZLoss">ζ, the factor of lse².</param>
-public readonly record struct CrossEntropyParameters(float Scale, float ZLoss)
+/// <param name="RoundGradients">
+/// Whether <see cref="ITrainingKernels.HeadCrossEntropy"/> rounds dLogits to bfloat16 before it multiplies by them.
+/// </param>
+public readonly record struct CrossEntropyParameters(float Scale, float ZLoss, bool RoundGradients = false)
 {
     /// <summary>The target of a row that does not count.</summary>
     public const int Ignored = -100;
@@ -46,7 +49,11 @@ public partial interface ITrainingKernels
     /// <param name="lse">[T], written.</param>
     /// <param name="dStates">[T, H], written, or null for the loss alone.</param>
     /// <param name="dHead">[V, H], added to, or null where the head is not trained.</param>
+    /// <param name="correct">
+    /// I32 [T], written, or null: 1 where the target is the arg max of the row's logits (of equal ones the lowest token), else 0;
+    /// 0 in ignored rows.
+    /// </param>
     void HeadCrossEntropy(
         Tensor states, WeightMatrix head, Tensor targets, CrossEntropyParameters parameters, Tensor losses, Tensor rowLosses, Tensor lse,
-        Tensor? dStates, Tensor? dHead);
+        Tensor? dStates, Tensor? dHead, Tensor? correct = null);
 }
