@@ -4,7 +4,7 @@ using Mellum2.Managed.Model;
 
 namespace Mellum2.Managed.Training;
 
-public sealed partial class Tape : IDisposable
+public sealed partial class Tape
 {
     // Products of experts that wait for their scale: as many experts at once as fit, so that they stay in a cache.
     private const int ProductFloats = 1 << 21;
@@ -106,8 +106,7 @@ public sealed partial class Tape : IDisposable
     /// <summary>Rounds to bfloat16; the gradient passes as it is.</summary>
     public void RoundToBFloat16(Tensor x, Tensor y) => Run(y, () => _kernels.RoundToBFloat16(x, y), dy => AddGradient(x, dy));
 
-    /// <inheritdoc/>
-    public void Dispose()
+    private void DisposeProducts()
     {
         _rounded?.Dispose();
         _products?.Dispose();
