@@ -46,7 +46,7 @@ public sealed partial class Trainer
         };
         _metrics.Write(metrics);
         _options.Observer?.Stepped(metrics);
-        if (_skippedInARow >= MostSkippedInARow)
+        if (HasDiverged)
             throw new InvalidInputException($"Steps {_step - _skippedInARow + 1} to {_step} had a loss or a gradient that is not finite; {LastGood()}.");
         return seconds;
     }
@@ -99,8 +99,9 @@ public sealed partial class Trainer
             Skipped = _skipped,
             SkippedInARow = _skippedInARow,
             Best = _best,
+            LastValidationLoss = double.IsFinite(_lastValidationLoss) ? _lastValidationLoss : null,
             Stream = _stream.State,
-            Configuration = _setup.Run.Flatten(),
+            Configuration = RunComparison.Kept(_setup.Run),
         },
         Folder.Tokenizer);
 
