@@ -40,10 +40,19 @@ public sealed unsafe partial class ReferenceKernels
     /// <inheritdoc/>
     public void HeadCrossEntropy(
         Tensor states, WeightMatrix head, Tensor targets, CrossEntropyParameters parameters, Tensor losses, Tensor rowLosses, Tensor lse,
-        Tensor? dStates, Tensor? dHead)
+        Tensor? dStates, Tensor? dHead, Tensor? correct = null)
     {
         using Tensor logits = Tensor.Allocate(DType.F64, new Shape(states.Rows, head.Rows));
         MatMul(states, head, logits);
+        for (int t = 0; t < (correct is null ? 0 : states.Rows); t++)
+        {
+            int best = 0, target = targets.Pointer<int>()[t];
+            double* row = logits.Pointer<double>() + (long)t * head.Rows;
+            for (int v = 1; v < head.Rows; v++)
+                if (row[v] > row[best])
+                    best = v;
+            correct!.Pointer<int>()[t] = best == target ? 1 : 0;
+        }
         CrossEntropy(logits, targets, parameters, losses, rowLosses, lse, logits);
         if (dStates is not null)
             MatMulBackwardInput(logits, head, dStates);

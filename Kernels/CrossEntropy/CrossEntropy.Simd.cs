@@ -21,7 +21,7 @@ public sealed unsafe partial class SimdKernels<TLanes>
     /// <inheritdoc cref="ITrainingKernels.HeadCrossEntropy"/>
     public void HeadCrossEntropy(
         Tensor states, WeightMatrix head, Tensor targets, CrossEntropyParameters parameters, Tensor losses, Tensor rowLosses, Tensor lse,
-        Tensor? dStates, Tensor? dHead)
+        Tensor? dStates, Tensor? dHead, Tensor? correct = null)
     {
         CrossEntropyTargets.Check(targets, head.Rows);
         bool differentiate = dStates is not null || dHead is not null;
@@ -34,6 +34,11 @@ public sealed unsafe partial class SimdKernels<TLanes>
             RowCopies.Copy(states, first, x);
             targets.Span<int>().Slice(first, rows).CopyTo(target.Span<int>());
             MatMul(x, head, logits);
+            if (correct is not null)
+            {
+                ArgMaxJob hits = new(logits.Pointer<float>(), target.Pointer<int>(), correct.Pointer<int>() + first, head.Rows);
+                _pool.For(ref hits, rows, Math.Max(1, ElementsPerChunk / head.Rows));
+            }
             CrossEntropyRows(logits, target, parameters, blockLosses, blockLse, differentiate ? logits : null);
             blockLosses.Span<float>().CopyTo(rowLosses.Span<float>()[first..]);
             blockLse.Span<float>().CopyTo(lse.Span<float>()[first..]);
@@ -94,6 +99,32 @@ public sealed unsafe partial class SimdKernels<TLanes>
         }
         losses.Pointer<float>()[0] = (float)(parameters.Scale * entropy);
         losses.Pointer<float>()[1] = (float)((double)parameters.Scale * parameters.ZLoss * squares);
+    }
+
+    // Item: a row. The target is the arg max if what comes before it is less and what comes behind it is not more.
+    private readonly struct ArgMaxJob(float* logits, int* targets, int* correct, int width) : IParallelJob
+    {
+        public void Run(int begin, int end, int worker)
+        {
+            for (int t = begin; t < end; t++)
+            {
+                float* row = logits + (long)t * width;
+                int target = targets[t];
+                correct[t] = target != CrossEntropyParameters.Ignored
+                    && Largest(row, target) < row[target] && Largest(row + target, width - target) <= row[target] ? 1 : 0;
+            }
+        }
+
+        private static float Largest(float* values, int count)
+        {
+            TLanes largest = TLanes.Broadcast(float.NegativeInfinity);
+            int i = 0;
+            for (; i <= count - 16; i += 16)
+                largest = TLanes.Max(TLanes.Load(values + i), largest);
+            if (i < count)
+                largest = TLanes.Max(LaneTail<TLanes>.Load(values + i, count - i, float.NegativeInfinity), largest);
+            return TLanes.MaxLane(largest);
+        }
     }
 
     // Item: a block of a row's logits.

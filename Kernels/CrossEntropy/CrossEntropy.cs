@@ -46,7 +46,11 @@ public partial interface ITrainingKernels
     /// <param name="lse">[T], written.</param>
     /// <param name="dStates">[T, H], written, or null for the loss alone.</param>
     /// <param name="dHead">[V, H], added to, or null where the head is not trained.</param>
+    /// <param name="correct">
+    /// I32 [T], written, or null: 1 where the target is the arg max of the row's logits (of equal ones the lowest token), else 0;
+    /// 0 in ignored rows.
+    /// </param>
     void HeadCrossEntropy(
         Tensor states, WeightMatrix head, Tensor targets, CrossEntropyParameters parameters, Tensor losses, Tensor rowLosses, Tensor lse,
-        Tensor? dStates, Tensor? dHead);
+        Tensor? dStates, Tensor? dHead, Tensor? correct = null);
 }

@@ -16,11 +16,21 @@ public sealed class KvCache : IDisposable
     private int _mtpWritten;
 
     /// <summary>Allocates what the plan's rings need and the beginning of its growing layers.</summary>
-    public KvCache(CachePlan plan)
+    /// <param name="plan">What is needed.</param>
+    /// <param name="shareLayers">
+    /// Whether all layers write to the same memory, which has room for the whole context at once: for passes over whole sequences,
+    /// which read what they have just written.
+    /// </param>
+    public KvCache(CachePlan plan, bool shareLayers = false)
     {
         Plan = plan;
         _layers = new KvLayer[plan.LayerCount];
         ModelConfiguration configuration = plan.Configuration;
+        if (shareLayers)
+        {
+            Array.Fill(_layers, new KvLayer(configuration.KeyValueHeadCount, configuration.HeadSize, plan.Format, plan.Context));
+            return;
+        }
         for (int i = 0; i < _layers.Length; i++)
         {
             int slots = plan.IsRing(i) ? plan.RingSlots : Math.Min(plan.Context, InitialSlots);
@@ -41,7 +51,7 @@ public sealed class KvCache : IDisposable
     public int MtpLength { get; private set; }
 
     /// <summary>The bytes held now.</summary>
-    public long ByteLength => _layers.Sum(layer => layer.ByteLength);
+    public long ByteLength => _layers.Distinct().Sum(layer => layer.ByteLength);
 
     /// <summary>Makes room for positions <see cref="Length"/> … + <paramref name="count"/> − 1 of the trunk.</summary>
     /// <exception cref="InvalidInputException">The context is not that long.</exception>

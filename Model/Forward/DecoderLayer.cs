@@ -14,13 +14,20 @@ internal sealed class DecoderLayer(ModelConfiguration configuration, AttentionKi
         kind == AttentionKind.Sliding ? configuration.SlidingWindow : 0,
         (float)(1 / Math.Sqrt(configuration.HeadSize)));
 
-    /// <summary>Runs the layer.</summary>
+    /// <summary>Runs the layer, or has the context's runner do so.</summary>
     /// <param name="context">Kernels, workspace, tap.</param>
     /// <param name="h">The residual stream [T, hidden]; it is released here.</param>
     /// <param name="batch">The sequences of the rows.</param>
     /// <param name="ropeTable">The rotary table for this kind of layer [T, head_dim].</param>
     /// <returns>The residual stream after the layer.</returns>
-    public Tensor Forward(ForwardContext context, Tensor h, ForwardBatch batch, Tensor ropeTable)
+    public Tensor Forward(ForwardContext context, Tensor h, ForwardBatch batch, Tensor ropeTable) =>
+        context.Runner is null ? Run(context, h, batch, ropeTable) : Forward(context.Runner, context, h, batch, ropeTable);
+
+    // A method of its own: the closure is not to be allocated where there is no runner.
+    private Tensor Forward(LayerRunner runner, ForwardContext context, Tensor h, ForwardBatch batch, Tensor ropeTable) =>
+        runner(h, input => Run(context, input, batch, ropeTable));
+
+    private Tensor Run(ForwardContext context, Tensor h, ForwardBatch batch, Tensor ropeTable)
     {
         Tensor x = context.Norm(h, weights.InputNorm, (float)configuration.RmsNormEpsilon);
         h = context.AddAndRelease(h, Attention(context, x, batch, ropeTable));

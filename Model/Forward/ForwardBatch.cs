@@ -6,7 +6,8 @@ namespace Mellum2.Managed.Model;
 /// <summary>Consecutive tokens of one sequence among the rows of a batch, and the sequence's cache.</summary>
 /// <param name="Rows">The rows and the position of the first.</param>
 /// <param name="Cache">The keys and values of the sequence.</param>
-public readonly record struct BatchSequence(SequenceRows Rows, KvCache Cache);
+/// <param name="RotaryPosition">The position of the first row for the rotary embedding, usually that in the sequence.</param>
+public readonly record struct BatchSequence(SequenceRows Rows, KvCache Cache, int RotaryPosition);
 
 /// <summary>
 /// The tokens of one forward pass: rows of one or of several sequences. A row's result is the same whatever else is in
@@ -31,14 +32,18 @@ public sealed class ForwardBatch
     public void Clear() => (Count, _sequenceCount) = (0, 0);
 
     /// <summary>Adds the next tokens of a sequence, from <paramref name="position"/> on.</summary>
-    public void Add(KvCache cache, int position, ReadOnlySpan<int> ids)
+    /// <param name="cache">The sequence's keys and values.</param>
+    /// <param name="position">The position of the first token.</param>
+    /// <param name="ids">The tokens.</param>
+    /// <param name="rotaryPosition">Its position for the rotary embedding, where that counts otherwise; see <see cref="BatchSequence"/>.</param>
+    public void Add(KvCache cache, int position, ReadOnlySpan<int> ids, int? rotaryPosition = null)
     {
         if (_sequenceCount == _sequences.Length)
             Array.Resize(ref _sequences, 2 * _sequenceCount);
         if (Count + ids.Length > _ids.Length)
             Array.Resize(ref _ids, Math.Max(2 * _ids.Length, Count + ids.Length));
         ids.CopyTo(_ids.AsSpan(Count));
-        _sequences[_sequenceCount++] = new BatchSequence(new SequenceRows(Count, ids.Length, position), cache);
+        _sequences[_sequenceCount++] = new BatchSequence(new SequenceRows(Count, ids.Length, position), cache, rotaryPosition ?? position);
         Count += ids.Length;
     }
 
@@ -49,6 +54,6 @@ public sealed class ForwardBatch
         Span<int> positions = target.Span<int>();
         foreach (BatchSequence sequence in Sequences)
             for (int i = 0; i < sequence.Rows.Count; i++)
-                positions[sequence.Rows.FirstRow + i] = sequence.Rows.Position + i;
+                positions[sequence.Rows.FirstRow + i] = sequence.RotaryPosition + i;
     }
 }

@@ -3,6 +3,14 @@ using Mellum2.Managed.Kernels;
 
 namespace Mellum2.Managed.Model;
 
+/// <summary>Runs a decoder layer of the model.</summary>
+/// <param name="input">The residual stream [T, hidden] before the layer.</param>
+/// <param name="layer">
+/// Computes the stream after the layer out of that before it, which it releases. It may be called again while batch and
+/// workspace of the pass are unchanged.
+/// </param>
+public delegate Tensor LayerRunner(Tensor input, Func<Tensor, Tensor> layer);
+
 /// <summary>What a forward pass runs on: the kernels, the memory for activations, and a tap or none.</summary>
 public sealed class ForwardContext(IForwardKernels kernels, IWorkspace workspace)
 {
@@ -14,6 +22,9 @@ public sealed class ForwardContext(IForwardKernels kernels, IWorkspace workspace
 
     /// <summary>The hook of a researcher; null costs nothing.</summary>
     public ForwardTap? Tap { get; set; }
+
+    /// <summary>Runs layers in a way of its own, for example to compute them again later; null costs nothing.</summary>
+    public LayerRunner? Runner { get; set; }
 
     internal Tensor Activation(int rows, int columns) => Workspace.Rent(Kernels.ActivationType, new Shape(rows, columns));
 

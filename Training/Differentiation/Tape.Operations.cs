@@ -66,7 +66,10 @@ public sealed partial class Tape
         Run(y, () => _kernels.RmsNorm(x, weight, epsilon, y), dy =>
         {
             Tensor dx = New(x);
-            _kernels.RmsNormBackward(x, weight, epsilon, dy, dx, ParameterGradient(weight) ?? _workspace.Rent(ActivationType, weight.Shape));
+            Tensor? sum = ParameterGradient(weight), unused = sum is null ? _workspace.Rent(ActivationType, weight.Shape) : null;
+            _kernels.RmsNormBackward(x, weight, epsilon, dy, dx, sum ?? unused!);
+            if (unused is not null)
+                _workspace.Release(unused);
             AddGradient(x, dx);
         });
     }
@@ -137,20 +140,35 @@ public sealed partial class Tape
 
     /// <summary>
     /// The output head and its cross-entropy (<see cref="ITrainingKernels.HeadCrossEntropy"/>). Its backward happens at once:
-    /// the gradient of the states waits for <see cref="Backward"/>, that of the head is added.
+    /// the gradient of the states waits for <see cref="Backward"/>, that of the head is added. Without recording there are no
+    /// gradients.
     /// </summary>
     /// <param name="states">[T, H], after the final norm.</param>
     /// <param name="head">[V, H].</param>
     /// <param name="targets">I32 [T].</param>
     /// <param name="scale">The factor of each row's loss.</param>
-    /// <returns>scale · Σ ce.</returns>
-    public double HeadCrossEntropy(Tensor states, WeightMatrix head, Tensor targets, float scale)
+    /// <param name="rowLosses">If not empty, the cross-entropy of every row (T), 0 where it does not count.</param>
+    public HeadLoss HeadCrossEntropy(Tensor states, WeightMatrix head, Tensor targets, float scale, Span<float> rowLosses = default)
     {
-        Tensor losses = New(1, 2), rowLosses = New(1, states.Rows), lse = New(1, states.Rows), dStates = New(states);
-        _kernels.HeadCrossEntropy(
-            states, head, targets, new CrossEntropyParameters(scale, 0), losses, rowLosses, lse, dStates, ParameterGradient(head.Data));
-        AddGradient(states, dStates);
-        return Read(losses, 0);
+        Tensor losses = New(1, 2), rows = New(1, states.Rows), lse = New(1, states.Rows);
+        Tensor correct = _workspace.Rent(DType.I32, new Shape(states.Rows));
+        Tensor? dStates = IsRecording ? New(states) : null, dHead = IsRecording ? ParameterGradient(head.Data) : null;
+        _kernels.HeadCrossEntropy(states, head, targets, new CrossEntropyParameters(scale, 0), losses, rows, lse, dStates, dHead, correct);
+        double sum = 0;
+        long hits = 0;
+        for (int t = 0; t < states.Rows; t++)
+        {
+            sum += Read(rows, t);
+            hits += correct.Span<int>()[t];
+            if (!rowLosses.IsEmpty)
+                rowLosses[t] = (float)Read(rows, t);
+        }
+        HeadLoss result = new(Read(losses, 0), sum, hits);
+        foreach (Tensor tensor in (ReadOnlySpan<Tensor>)[losses, rows, lse, correct])
+            _workspace.Release(tensor);
+        if (dStates is not null)
+            AddGradient(states, dStates);
+        return result;
     }
 
     private static double Read(Tensor tensor, int index) =>

@@ -7,18 +7,23 @@ namespace Mellum2.Managed.Training;
 /// Kernels that remember what they did. The model's own forward pass runs on a tape as on any other back end; then
 /// <see cref="Backward"/> goes through the calls in reverse order. Gradients of activations are kept by tensor;
 /// gradients of parameters are added to the tensors of <see cref="Register"/>. Everything happens in the order of the
-/// calls, so a step gives the same bits every time.
+/// calls, so a step gives the same bits every time. The result of a call and its gradient are given back as soon as the
+/// call's backward has run.
 /// </summary>
-public sealed partial class Tape : IForwardKernels
+public sealed partial class Tape : IForwardKernels, IDisposable
 {
     private readonly ITrainingKernels _kernels;
+    private readonly TrainingWorkspace _activations;
     private readonly IWorkspace _workspace;
-    private readonly List<Action> _calls = [];
+    private readonly List<Call> _calls = [];
+    private readonly HashSet<Tensor> _results = [];
     private readonly Dictionary<Tensor, Tensor> _gradients = [];
     private readonly Dictionary<Tensor, Tensor> _parameters = [];
+    private Tensor? _current;
 
-    /// <summary>A tape over a back end; gradients come from <paramref name="workspace"/>, which must keep them.</summary>
-    public Tape(ITrainingKernels kernels, TrainingWorkspace workspace) => (_kernels, _workspace) = (kernels, workspace);
+    /// <summary>A tape over a back end, whose activations and gradients come from <paramref name="workspace"/>.</summary>
+    public Tape(ITrainingKernels kernels, TrainingWorkspace workspace) =>
+        (_kernels, _activations, _workspace) = (kernels, workspace, workspace.Temporaries);
 
     /// <inheritdoc/>
     public DType ActivationType => _kernels.ActivationType;
@@ -26,11 +31,15 @@ public sealed partial class Tape : IForwardKernels
     /// <inheritdoc/>
     public string Description => $"{_kernels.Description}, recorded";
 
-    /// <summary>α of the balance loss of every router.</summary>
-    public float BalanceLoss { get; set; }
-
-    /// <summary>β of the z-loss of every router.</summary>
-    public float RouterZLoss { get; set; }
+    /// <summary>
+    /// Whether operations are recorded; they are from the start. If not, they run as in inference and the workspace takes
+    /// activations back after their last use.
+    /// </summary>
+    public bool IsRecording
+    {
+        get => _activations.Keeps;
+        set => _activations.Keeps = value;
+    }
 
     /// <summary>Says where the gradient of a parameter is summed; parameters without one are frozen.</summary>
     /// <param name="parameter">The weights: the data of a matrix, or a norm's vector.</param>
@@ -40,11 +49,21 @@ public sealed partial class Tape : IForwardKernels
     /// <summary>Where the gradient of a parameter is summed; null where it is frozen.</summary>
     public Tensor? ParameterGradient(Tensor parameter) => _parameters.GetValueOrDefault(parameter);
 
-    /// <summary>Adds to the gradient of an activation; the tape has <paramref name="gradient"/> from now on.</summary>
+    /// <summary>A tensor with the format and shape of another, for its gradient; its contents are undefined.</summary>
+    public Tensor Rent(Tensor like) => _workspace.Rent(like.Type, like.Shape);
+
+    /// <summary>
+    /// Adds to the gradient of an activation; <paramref name="gradient"/> (see <see cref="Rent"/>) is the tape's from now on.
+    /// </summary>
     public void AddGradient(Tensor activation, Tensor gradient)
     {
+        if (ReferenceEquals(gradient, _current))
+            _current = null;
         if (_gradients.TryGetValue(activation, out Tensor? sum))
+        {
             _kernels.Accumulate(gradient, sum);
+            _workspace.Release(gradient);
+        }
         else
             _gradients.Add(activation, gradient);
     }
@@ -53,30 +72,62 @@ public sealed partial class Tape : IForwardKernels
     /// <returns>The sums of the routers' balance losses and z-losses, their factors included.</returns>
     public (double Balance, double ZLoss) Backward()
     {
-        for (int i = _calls.Count - 1; i >= 0; i--)
-            _calls[i]();
-        (double, double) losses = SumRouterLosses();
+        (_balance, _zLoss) = (0, 0);
+        Unwind(0);
+        (double, double) losses = (_balance, _zLoss);
         Clear();
         return losses;
     }
 
-    /// <summary>Forgets all calls and gradients of activations.</summary>
+    /// <summary>Forgets all calls and gradients of activations; what a step counts about routers stays.</summary>
     public void Clear()
     {
         _calls.Clear();
+        _results.Clear();
         _gradients.Clear();
+        _current = null;
         ClearRouting();
+    }
+
+    /// <summary>Lets go of what is kept about routers.</summary>
+    public void Dispose()
+    {
+        foreach (RouterState router in _routers)
+            router.Dispose();
+        _routers.Clear();
     }
 
     // Runs an operation and records it. A call whose result nobody differentiates has no backward.
     private void Run(Tensor result, Action forward, Action<Tensor> backward)
     {
         forward();
-        _calls.Add(() =>
+        if (IsRecording)
+            _calls.Add(new Call(result, _results.Add(result), backward));
+    }
+
+    // The calls from number `end` on, the last one first. A replayed layer adds calls of its own behind them and takes them off again.
+    private void Unwind(int end)
+    {
+        while (_calls.Count > end)
         {
-            if (_gradients.TryGetValue(result, out Tensor? gradient))
-                backward(gradient);
-        });
+            Call call = _calls[^1];
+            _calls.RemoveAt(_calls.Count - 1);
+            if (call.IsFirst)
+                _results.Remove(call.Result);
+            if (_gradients.TryGetValue(call.Result, out Tensor? gradient))
+            {
+                // Several calls may write rows of one result: the first of them is the last one here.
+                if (call.IsFirst)
+                    _gradients.Remove(call.Result);
+                _current = gradient;
+                call.Backward(gradient);
+                if (call.IsFirst && _current is not null)
+                    _workspace.Release(_current);
+                _current = null;
+            }
+            if (call.IsFirst)
+                _workspace.Release(call.Result);
+        }
     }
 
     private Tensor New(Tensor like) => _workspace.Rent(like.Type, like.Shape);
@@ -93,4 +144,10 @@ public sealed partial class Tape : IForwardKernels
 
     private static unsafe void Zero(Tensor tensor) =>
         System.Runtime.InteropServices.NativeMemory.Clear(tensor.Data, (nuint)tensor.ByteLength);
+
+    /// <summary>A recorded call.</summary>
+    /// <param name="Result">What it wrote.</param>
+    /// <param name="IsFirst">Whether no call before it wrote to the result.</param>
+    /// <param name="Backward">Takes the gradient of the result.</param>
+    private readonly record struct Call(Tensor Result, bool IsFirst, Action<Tensor> Backward);
 }

@@ -4,54 +4,63 @@ using Mellum2.Managed.Model;
 
 namespace Mellum2.Managed.Training;
 
-/// <summary>The factors of the losses.</summary>
-/// <param name="Mtp">Of the MTP head's cross-entropy.</param>
-/// <param name="Balance">Of every router's balance loss.</param>
-/// <param name="RouterZ">Of every router's z-loss.</param>
-public readonly record struct LossFactors(float Mtp, float Balance, float RouterZ);
-
-/// <summary>The losses of a micro-batch, factors included.</summary>
-/// <param name="Main">Mean cross-entropy of the trunk.</param>
-/// <param name="Mtp">That of the MTP head, times its factor.</param>
-/// <param name="Balance">The routers' balance losses.</param>
-/// <param name="RouterZ">The routers' z-losses.</param>
-public readonly record struct TrainingLosses(double Main, double Mtp, double Balance, double RouterZ)
-{
-    /// <summary>What is minimised.</summary>
-    public double Total => Main + Mtp + Balance + RouterZ;
-}
-
 /// <summary>
 /// The model of <c>Model/</c> on a <see cref="Tape"/>: the forward pass that inference runs, its losses and all gradients.
+/// What a step needs is kept for the next one, so that only the first step of a shape allocates memory.
 /// </summary>
-public sealed class TrainingModel : IDisposable
+public sealed partial class TrainingModel : IDisposable
 {
     private readonly TrainingWorkspace _workspace = new();
+    private readonly TrainingModelOptions _options;
     private readonly Tape _tape;
     private readonly ModelWeights _weights;
     private readonly MellumModel _model;
+    private readonly TrainingParameters _parameters;
+    private readonly ForwardBatch _trunkRows = new(), _mtpRows = new();
+    private KvCache? _cache;
+    private int[] _ids = [];
 
     /// <summary>Loads weights for training.</summary>
     /// <param name="configuration">The shape.</param>
     /// <param name="source">The weights to begin with.</param>
     /// <param name="withMtp">Whether there is an MTP head.</param>
     /// <param name="kernels">The back end.</param>
-    public TrainingModel(ModelConfiguration configuration, IWeightSource source, bool withMtp, ITrainingKernels kernels)
+    /// <param name="options">How it is trained.</param>
+    /// <exception cref="InvalidInputException">The MTP head is to be trained, but there is none.</exception>
+    public TrainingModel(
+        ModelConfiguration configuration, IWeightSource source, bool withMtp, ITrainingKernels kernels, TrainingModelOptions? options = null)
     {
+        _options = options ?? new TrainingModelOptions();
+        if (_options.Trained == TrainedPart.MtpHead && !withMtp)
+            throw new InvalidInputException("The MTP head alone is to be trained, but the model has none.");
         _tape = new Tape(kernels, _workspace);
         _weights = new WeightLoader(configuration, source, _tape).Load(withMtp);
-        _model = new MellumModel(configuration, _weights, new ForwardContext(_tape, _workspace), kernels.ActivationType);
-        Parameters = TrainingParameters.Of(configuration, _weights, kernels.ActivationType, _tape);
+        _model = new MellumModel(
+            configuration, _weights, new ForwardContext(_tape, _workspace), _options.CacheFormat ?? kernels.ActivationType);
+        _parameters = new TrainingParameters(kernels.ActivationType, _options.Trained, _tape);
+        _parameters.Add(configuration, _weights);
     }
 
     /// <summary>The shape.</summary>
     public ModelConfiguration Configuration => _model.Configuration;
 
-    /// <summary>All parameters by their checkpoint names, with their gradients.</summary>
-    public IReadOnlyList<OptimizerParameter> Parameters { get; }
+    /// <summary>How it is trained.</summary>
+    public TrainingModelOptions Options => _options;
 
-    /// <summary>The bytes of activations and their gradients.</summary>
+    /// <summary>The trained parameters by their checkpoint names, with their gradients.</summary>
+    public IReadOnlyList<OptimizerParameter> Parameters => _parameters.Trained;
+
+    /// <summary>Every weight, trained or not, by its checkpoint name: what a checkpoint is written from.</summary>
+    public IReadOnlyList<NamedTensor> AllTensors => _parameters.All;
+
+    /// <summary>Terms of the loss beside the built-in ones.</summary>
+    public IList<LossTerm> LossTerms { get; } = [];
+
+    /// <summary>The bytes of activations and their gradients, in use or not.</summary>
     public long ActivationBytes => _workspace.ByteLength;
+
+    /// <summary>The bytes of the one cache through which attention reads keys and values.</summary>
+    public long CacheBytes => _cache?.ByteLength ?? 0;
 
     /// <summary>Sets all gradients to zero.</summary>
     public unsafe void ZeroGradients()
@@ -60,79 +69,78 @@ public sealed class TrainingModel : IDisposable
             System.Runtime.InteropServices.NativeMemory.Clear(parameter.Gradient.Data, (nuint)parameter.Gradient.ByteLength);
     }
 
-    /// <summary>Runs a micro-batch forward and backward and adds its gradients.</summary>
-    public TrainingLosses ForwardBackward(TrainingBatch batch, LossFactors factors)
-    {
-        (_tape.BalanceLoss, _tape.RouterZLoss) = (factors.Balance, factors.RouterZ);
-        List<KvCache> caches = [];
-        try
-        {
-            ForwardBatch rows = Sequences(batch, shift: 0, caches);
-            Tensor states = _model.Trunk(rows, wantBeforeNorm: true, out Tensor? beforeNorm);
-            double main = Loss(states, batch.Labels, 1), mtp = 0;
-            if (_weights.Mtp is not null && batch.Length > 1)
-                mtp = MtpLoss(batch, Configuration.MtpTakesNormedState ? states : beforeNorm!, factors.Mtp, caches);
-            var (balance, z) = _tape.Backward();
-            return new TrainingLosses(main, mtp, balance, z);
-        }
-        finally
-        {
-            _tape.Clear();
-            _workspace.Reset();
-            caches.ForEach(cache => cache.Dispose());
-        }
-    }
-
     /// <inheritdoc/>
     public void Dispose()
     {
-        foreach (OptimizerParameter parameter in Parameters)
-            parameter.Gradient.Dispose();
+        _parameters.Dispose();
+        _cache?.Dispose();
+        _tape.Dispose();
         _model.Dispose();
         _workspace.Dispose();
     }
 
-    /// <summary>The MTP head over all rows whose next token is in the sample.</summary>
-    private double MtpLoss(TrainingBatch batch, Tensor states, float factor, List<KvCache> caches)
+    /// <summary>Trunk over all rows; gives the states after the final norm and, if the MTP head wants them, those before.</summary>
+    private (Tensor States, Tensor? BeforeNorm) Trunk(TrainingBatch batch, bool withMtp)
+    {
+        FillRows(_trunkRows, batch, shift: 0);
+        bool wantBeforeNorm = withMtp && !Configuration.MtpTakesNormedState;
+        Tensor states = _model.Trunk(_trunkRows, wantBeforeNorm, out Tensor? beforeNorm);
+        _cache!.Clear();
+        return (states, beforeNorm);
+    }
+
+    /// <summary>The rows whose next token is in the sample: their states, and the targets of the MTP head.</summary>
+    private Tensor MtpInput(TrainingBatch batch, Tensor states, out Tensor targets)
     {
         int length = batch.Length - 1;
-        Tensor gather = _workspace.Rent(DType.I32, new Shape(batch.Rows * length));
-        int[] labels = new int[batch.Rows * length];
-        for (int i = 0; i < labels.Length; i++)
+        Tensor rows = _workspace.Rent(DType.I32, new Shape(batch.Rows * length));
+        targets = _workspace.Rent(DType.I32, rows.Shape);
+        Span<int> source = rows.Span<int>(), label = targets.Span<int>();
+        for (int i = 0; i < source.Length; i++)
         {
-            int source = i / length * batch.Length + i % length;
-            gather.Span<int>()[i] = source;
-            labels[i] = batch.MtpLabels[source];
+            source[i] = i / length * batch.Length + i % length;
+            label[i] = batch.MtpLabels[source[i]];
         }
-        Tensor own = _workspace.Rent(states.Type, new Shape(labels.Length, states.Columns));
-        _tape.GatherRows(states, gather, own);
-        return Loss(_model.Mtp(Sequences(batch, shift: 1, caches), own), labels, factor);
+        Tensor own = _workspace.Rent(states.Type, new Shape(source.Length, states.Columns));
+        _tape.GatherRows(states, rows, own);
+        _workspace.Release(rows);
+        return own;
     }
 
-    private double Loss(Tensor states, IReadOnlyList<int> labels, float factor)
+    private Tensor Mtp(TrainingBatch batch, Tensor states)
+    {
+        FillRows(_mtpRows, batch, shift: 1);
+        Tensor result = _model.Mtp(_mtpRows, states);
+        _cache!.Clear();
+        return result;
+    }
+
+    private Tensor Targets(IReadOnlyList<int> labels)
     {
         Tensor targets = _workspace.Rent(DType.I32, new Shape(labels.Count));
-        int counted = 0;
-        for (int i = 0; i < labels.Count; i++)
-        {
-            targets.Span<int>()[i] = labels[i];
-            counted += labels[i] == CrossEntropyParameters.Ignored ? 0 : 1;
-        }
-        return _tape.HeadCrossEntropy(states, _weights.Head, targets, counted == 0 ? 0 : factor / counted);
+        Span<int> label = targets.Span<int>();
+        for (int i = 0; i < label.Length; i++)
+            label[i] = labels[i];
+        return targets;
     }
 
-    private ForwardBatch Sequences(TrainingBatch batch, int shift, List<KvCache> caches)
+    // Documents run one after the other, and so do layers: all of them share one cache.
+    private void FillRows(ForwardBatch rows, TrainingBatch batch, int shift)
     {
-        ForwardBatch rows = new();
+        if (_cache is null || _cache.Plan.Context < batch.Length)
+        {
+            _cache?.Dispose();
+            _cache = new KvCache(new CachePlan(Configuration, _model.CacheFormat, batch.Length, batch.Length, _model.HasMtp), shareLayers: true);
+            _ids = new int[batch.Length];
+        }
+        rows.Clear();
         foreach (var (row, first, count) in batch.Segments(shift))
         {
-            KvCache cache = new(new CachePlan(Configuration, _model.CacheFormat, count, count, _model.HasMtp));
-            caches.Add(cache);
-            int[] ids = new int[count];
+            int start = row * batch.Length + first + shift;
             for (int i = 0; i < count; i++)
-                ids[i] = batch.Ids[row * batch.Length + first + shift + i];
-            rows.Add(cache, 0, ids);
+                _ids[i] = batch.Ids[start + i];
+            int? position = batch.Positions is null ? null : Math.Max(0, batch.Positions[start] - shift);
+            rows.Add(_cache, 0, _ids.AsSpan(0, count), position);
         }
-        return rows;
     }
 }

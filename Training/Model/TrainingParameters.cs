@@ -4,58 +4,84 @@ using Mellum2.Managed.Model;
 
 namespace Mellum2.Managed.Training;
 
-/// <summary>Finds a model's parameters and gives each a gradient.</summary>
-internal static class TrainingParameters
-{
-    /// <summary>All parameters by their checkpoint names; gate and up are views of the rows of one matrix.</summary>
-    public static List<OptimizerParameter> Of(ModelConfiguration configuration, ModelWeights weights, DType type, Tape tape)
-    {
-        List<OptimizerParameter> parameters = [];
-        void Add(string name, Tensor weight) => parameters.Add(new OptimizerParameter(name, weight, Gradient(weight, type, tape)));
-        void AddMlp(string prefix, WeightMatrix gateUp, WeightMatrix down)
-        {
-            Tensor gradient = Gradient(gateUp.Data, type, tape);
-            int half = gateUp.Rows / 2;
-            parameters.Add(new OptimizerParameter(prefix + "gate_proj.weight", gateUp.Data.RowsView(0, half), gradient.RowsView(0, half)));
-            parameters.Add(new OptimizerParameter(prefix + "up_proj.weight", gateUp.Data.RowsView(half, half), gradient.RowsView(half, half)));
-            Add(prefix + "down_proj.weight", down.Data);
-        }
-        void AddLayer(string prefix, LayerWeights layer)
-        {
-            Add(prefix + "input_layernorm.weight", layer.InputNorm);
-            Add(prefix + "self_attn.q_proj.weight", layer.Query.Data);
-            Add(prefix + "self_attn.k_proj.weight", layer.Key.Data);
-            Add(prefix + "self_attn.v_proj.weight", layer.Value.Data);
-            Add(prefix + "self_attn.o_proj.weight", layer.Output.Data);
-            Add(prefix + "self_attn.q_norm.weight", layer.QueryNorm);
-            Add(prefix + "self_attn.k_norm.weight", layer.KeyNorm);
-            Add(prefix + "post_attention_layernorm.weight", layer.PostAttentionNorm);
-            if (layer.Router is { } router)
-                Add(prefix + "mlp.gate.weight", router.Data);
-            for (int e = 0; e < layer.GateUp.Length; e++)
-                AddMlp(layer.Router is null ? prefix + "mlp." : $"{prefix}mlp.experts.{e}.", layer.GateUp[e], layer.Down[e]);
-        }
+/// <summary>A weight by the name that released checkpoints give it.</summary>
+/// <param name="Name">The name.</param>
+/// <param name="Tensor">The weight in the kernels' activation type; norms are always F32.</param>
+public readonly record struct NamedTensor(string Name, Tensor Tensor);
 
-        Add("model.embed_tokens.weight", weights.Embedding.Data);
+/// <summary>Finds a model's weights and gives those that are trained a gradient.</summary>
+/// <param name="type">The activation type, which gradients have.</param>
+/// <param name="trained">What is trained.</param>
+/// <param name="tape">Where gradients are registered.</param>
+internal sealed class TrainingParameters(DType type, TrainedPart trained, Tape tape) : IDisposable
+{
+    private readonly List<Tensor> _gradients = [];
+
+    /// <summary>All weights; gate and up are views of the rows of one matrix.</summary>
+    public List<NamedTensor> All { get; } = [];
+
+    /// <summary>Those with gradients.</summary>
+    public List<OptimizerParameter> Trained { get; } = [];
+
+    /// <summary>Lists the weights of a model in the order of its checkpoint.</summary>
+    public void Add(ModelConfiguration configuration, ModelWeights weights)
+    {
+        bool whole = trained == TrainedPart.Whole;
+        Add("model.embed_tokens.weight", weights.Embedding.Data, whole);
         for (int l = 0; l < weights.Layers.Length; l++)
-            AddLayer(ModelConfiguration.LayerPrefix(l), weights.Layers[l]);
-        Add("model.norm.weight", weights.FinalNorm);
+            AddLayer(ModelConfiguration.LayerPrefix(l), weights.Layers[l], whole);
+        Add("model.norm.weight", weights.FinalNorm, whole);
         if (!configuration.TieWordEmbeddings)
-            Add("lm_head.weight", weights.Head.Data);
-        if (weights.Mtp is { } mtp)
-        {
-            Add("mtp.fc.weight", mtp.Projection.Data);
-            Add("mtp.pre_fc_norm_embedding.weight", mtp.EmbeddingNorm);
-            Add("mtp.pre_fc_norm_hidden.weight", mtp.StateNorm);
-            AddLayer(ModelConfiguration.MtpLayerPrefix, mtp.Layer);
-            Add("mtp.norm.weight", mtp.FinalNorm);
-        }
-        return parameters;
+            Add("lm_head.weight", weights.Head.Data, whole);
+        if (weights.Mtp is not { } mtp)
+            return;
+        Add("mtp.fc.weight", mtp.Projection.Data, true);
+        Add("mtp.pre_fc_norm_embedding.weight", mtp.EmbeddingNorm, true);
+        Add("mtp.pre_fc_norm_hidden.weight", mtp.StateNorm, true);
+        AddLayer(ModelConfiguration.MtpLayerPrefix, mtp.Layer, true);
+        Add("mtp.norm.weight", mtp.FinalNorm, true);
     }
 
-    private static Tensor Gradient(Tensor weight, DType type, Tape tape)
+    /// <inheritdoc/>
+    public void Dispose() => _gradients.ForEach(gradient => gradient.Dispose());
+
+    private void AddLayer(string prefix, LayerWeights layer, bool isTrained)
+    {
+        Add(prefix + "input_layernorm.weight", layer.InputNorm, isTrained);
+        Add(prefix + "self_attn.q_proj.weight", layer.Query.Data, isTrained);
+        Add(prefix + "self_attn.k_proj.weight", layer.Key.Data, isTrained);
+        Add(prefix + "self_attn.v_proj.weight", layer.Value.Data, isTrained);
+        Add(prefix + "self_attn.o_proj.weight", layer.Output.Data, isTrained);
+        Add(prefix + "self_attn.q_norm.weight", layer.QueryNorm, isTrained);
+        Add(prefix + "self_attn.k_norm.weight", layer.KeyNorm, isTrained);
+        Add(prefix + "post_attention_layernorm.weight", layer.PostAttentionNorm, isTrained);
+        if (layer.Router is { } router)
+            Add(prefix + "mlp.gate.weight", router.Data, isTrained);
+        for (int e = 0; e < layer.GateUp.Length; e++)
+        {
+            string mlp = layer.Router is null ? prefix + "mlp." : $"{prefix}mlp.experts.{e}.";
+            Tensor gateUp = layer.GateUp[e].Data;
+            Tensor? gradient = isTrained ? Gradient(gateUp) : null;
+            int half = gateUp.Rows / 2;
+            Add(mlp + "gate_proj.weight", gateUp.RowsView(0, half), gradient?.RowsView(0, half));
+            Add(mlp + "up_proj.weight", gateUp.RowsView(half, half), gradient?.RowsView(half, half));
+            Add(mlp + "down_proj.weight", layer.Down[e].Data, isTrained);
+        }
+    }
+
+    private void Add(string name, Tensor weight, bool isTrained) => Add(name, weight, isTrained ? Gradient(weight) : null);
+
+    private void Add(string name, Tensor weight, Tensor? gradient)
+    {
+        All.Add(new NamedTensor(name, weight));
+        if (gradient is not null)
+            Trained.Add(new OptimizerParameter(name, weight, gradient));
+    }
+
+    private Tensor Gradient(Tensor weight)
     {
         Tensor gradient = Tensor.Allocate(type, weight.Shape);
+        _gradients.Add(gradient);
         tape.Register(weight, gradient);
         return gradient;
     }

@@ -54,4 +54,24 @@ public class HeadCrossEntropyTests
         Activations.AssertSame(dx.Read(), dx2.Read());
         Activations.AssertSame(dHead.Read(), dHead2.Read());
     });
+
+    [Theory]
+    [MemberData(nameof(BackEnds.TrainingNames), MemberType = typeof(BackEnds))]
+    public void Counts_rows_whose_target_is_the_arg_max(string name) => BackEnds.ForAllShapes(9, 80, (rows, vocabulary, random) =>
+    {
+        // Small whole numbers: products are exact and equal logits are common.
+        ITrainingKernels kernels = BackEnds.Training(name);
+        const int Hidden = 3;
+        float[] Draw(int count) => [.. Enumerable.Range(0, count).Select(_ => (float)random.Next(-1, 2))];
+        float[] states = Draw(rows * Hidden), matrix = Draw(vocabulary * Hidden);
+        int[] best = [.. Enumerable.Range(0, rows).Select(t => Enumerable.Range(0, vocabulary).MaxBy(
+            v => Enumerable.Range(0, Hidden).Sum(i => states[t * Hidden + i] * matrix[v * Hidden + i])))];
+        int[] tokens = [.. best.Select(token => random.Next(3) switch { 0 => CrossEntropyParameters.Ignored, 1 => random.Next(vocabulary), _ => token })];
+        using Tensor x = kernels.Input(new Shape(rows, Hidden), states), targets = Activations.Integers(new Shape(rows), tokens);
+        using WeightMatrix head = WeightMatrix.RowMajor("head", kernels.Input(new Shape(vocabulary, Hidden), matrix));
+        using Tensor losses = kernels.Output(new Shape(2)), rowLosses = kernels.Output(new Shape(rows)), lse = kernels.Output(new Shape(rows));
+        using Tensor correct = Activations.Integers(new Shape(rows), [.. Enumerable.Repeat(-1, rows)]);
+        kernels.HeadCrossEntropy(x, head, targets, new CrossEntropyParameters(1, 0), losses, rowLosses, lse, null, null, correct);
+        Assert.Equal(tokens.Select((token, t) => token == best[t] ? 1 : 0), correct.Span<int>().ToArray());
+    });
 }

@@ -1,0 +1,34 @@
+using Mellum2.Managed.Engine;
+
+namespace Mellum2.Managed.Training;
+
+/// <summary>Which parameters a run changes.</summary>
+public enum TrainedPart
+{
+    /// <summary>All of them.</summary>
+    Whole,
+
+    /// <summary>
+    /// The MTP head alone. Trunk, embedding and output head keep their bits; the trunk runs forward only and keeps no
+    /// activations, and gradients and optimizer state exist for the head's parameters alone.
+    /// </summary>
+    MtpHead,
+}
+
+/// <summary>How a model is trained.</summary>
+public sealed record TrainingModelOptions
+{
+    /// <summary>Which parameters are trained.</summary>
+    public TrainedPart Trained { get; init; } = TrainedPart.Whole;
+
+    /// <summary>
+    /// Whether only the residual stream between layers and the routing are kept by the forward pass, and each layer is computed
+    /// again before its backward: the same bits in less memory for about a third more work.
+    /// </summary>
+    public bool Recompute { get; init; }
+
+    /// <summary>
+    /// The format to which keys and values are rounded: F32 or BF16 (F64 on the reference kernels). Null: that of the kernels.
+    /// </summary>
+    public DType? CacheFormat { get; init; }
+}
