@@ -161,7 +161,13 @@ public sealed partial class Trainer : IDisposable
     }
 
     private static TrainingModel CreateModel(RunSetup setup, ITrainingKernels kernels) =>
-        new(setup.Model.Configuration, setup.Model.Weights, setup.Model.HasMtp, kernels);
+        new(setup.Model.Configuration, setup.Model.Weights, setup.Model.HasMtp, kernels, new TrainingModelOptions
+        {
+            Trained = setup.Run.Model.Trained,
+            Recompute = setup.Run.Recompute,
+            // What inference keeps: float32 of a float32 checkpoint, BF16 of all others.
+            CacheFormat = setup.Run.Precision == TrainingPrecision.F32 ? DType.F32 : DType.BF16,
+        });
 
     private static TrainingOptimizerOptions OptionsOf(OptimizerSettings settings) => new(
         new MuonOptions(settings.Momentum, settings.WeightDecay, settings.Scale, Coefficients: settings.Coefficients),
