@@ -4,7 +4,7 @@ using Mellum2.Managed.Model;
 
 namespace Mellum2.Managed.Training;
 
-public sealed partial class Tape : IDisposable
+public sealed partial class Tape
 {
     // Products of experts that wait for their scale: as many experts at once as fit, so that they stay in a cache.
     private const int ProductFloats = 1 << 21;
@@ -26,32 +26,39 @@ public sealed partial class Tape : IDisposable
     public void MatMul(Tensor x, WeightMatrix w, Tensor y)
     {
         TrainingPrecision precision = PrecisionOf(w);
-        Tensor? offsets = null;
+        Tensor? whole = precision == TrainingPrecision.FP8 ? Whole(x.Rows) : null;
         RowOperand input = default;
         void Forward()
         {
             WeightOperands weights = Weights(w, precision);
-            offsets = precision == TrainingPrecision.FP8 ? Whole(x.Rows) : null;
-            input = Rounded(x, null, 1, offsets, precision, DType.F8E4M3, x.Rows, inPlace: false);
+            input = Rounded(x, null, 1, whole, precision, x.Rows);
             _kernels.MatMul(input.Values, weights.Matrices[0], y);
-            Unscale(y, offsets, input, weights);
+            Unscale(y, whole, input, weights);
         }
         Run(y, Forward, dy =>
         {
             WeightOperands weights = Weights(w, precision);
-            RowOperand output = Rounded(dy, null, 1, offsets, precision, DType.F8E5M2, dy.Rows, inPlace: true);
+            RowOperand output = RoundedInPlace(dy, whole, precision);
             if (ParameterGradient(w.Data) is { } sum)
             {
-                if (precision == TrainingPrecision.FP8)
-                    AddScaledProducts(output, input, offsets!, [sum]);
-                else
+                if (whole is null)
                     _kernels.MatMulBackwardWeight(output.Values, input.Values, sum);
+                else
+                    AddScaledProducts(output, input, whole, [sum]);
             }
+            Release(input);
             Tensor dx = New(x);
             _kernels.MatMulBackwardInput(output.Values, weights.Matrices[0], dx);
-            Unscale(dx, offsets, output, weights);
+            Unscale(dx, whole, output, weights);
+            Release(output);
+            Release(whole);
             AddGradient(x, dx);
         });
+        if (!IsRecording)
+        {
+            Release(input);
+            Release(whole);
+        }
     }
 
     /// <inheritdoc/>
@@ -62,24 +69,26 @@ public sealed partial class Tape : IDisposable
         void Forward()
         {
             WeightOperands weights = Weights(experts, precision);
-            input = Rounded(x, order, slots, offsets, precision, DType.F8E4M3, y.Rows, inPlace: false);
+            input = Rounded(x, order, slots, offsets, precision, y.Rows);
             _kernels.GroupedMatMul(input.Values, input.Order, slots, offsets, weights.Matrices, y);
             Unscale(y, offsets, input, weights);
         }
         Run(y, Forward, dy =>
         {
             WeightOperands weights = Weights(experts, precision);
-            RowOperand output = Rounded(dy, null, 1, offsets, precision, DType.F8E5M2, dy.Rows, inPlace: true);
+            RowOperand output = RoundedInPlace(dy, offsets, precision);
             if (ExpertGradients(experts) is { } sums)
             {
-                if (precision == TrainingPrecision.FP8)
-                    AddScaledProducts(output, input, offsets, sums);
-                else
+                if (precision != TrainingPrecision.FP8)
                     _kernels.GroupedMatMulBackwardWeight(output.Values, input.Values, input.Order, slots, offsets, sums);
+                else
+                    AddScaledProducts(output, input, offsets, sums);
             }
+            Release(input);
             Tensor dRows = New(dy.Rows, experts[0].Columns);
             _kernels.GroupedMatMulBackwardInput(output.Values, offsets, weights.Matrices, dRows);
             Unscale(dRows, offsets, output, weights);
+            Release(output);
             if (order is null)
             {
                 AddGradient(x, dRows);
@@ -87,23 +96,17 @@ public sealed partial class Tape : IDisposable
             }
             Tensor dx = New(x);
             _kernels.GatherBackward(dRows, _places[order], slots, dx);
+            Release(dRows);
             AddGradient(x, dx);
         });
+        if (!IsRecording)
+            Release(input);
     }
 
     /// <summary>Rounds to bfloat16; the gradient passes as it is.</summary>
-    public void RoundToBFloat16(Tensor x, Tensor y)
-    {
-        Run(y, () => _kernels.RoundToBFloat16(x, y), dy =>
-        {
-            Tensor dx = New(x);
-            _kernels.CopyRows(dy, 0, dx);
-            AddGradient(x, dx);
-        });
-    }
+    public void RoundToBFloat16(Tensor x, Tensor y) => Run(y, () => _kernels.RoundToBFloat16(x, y), dy => AddGradient(x, dy));
 
-    /// <inheritdoc/>
-    public void Dispose()
+    private void DisposeProducts()
     {
         _rounded?.Dispose();
         _products?.Dispose();
@@ -111,8 +114,7 @@ public sealed partial class Tape : IDisposable
     }
 
     // The output head is in bfloat16 where all products are, else in float32.
-    private Tensor HeadStates(Tensor states) =>
-        Rounded(states, null, 1, null, HeadPrecision, DType.BF16, states.Rows, inPlace: false).Values;
+    private Tensor HeadStates(Tensor states) => Rounded(states, null, 1, null, HeadPrecision, states.Rows).Values;
 
     private WeightMatrix HeadMatrix(WeightMatrix head) => Weights(head, HeadPrecision).Matrices[0];
 
@@ -129,24 +131,48 @@ public sealed partial class Tape : IDisposable
         ? new WeightOperands(experts, null) : (_rounded ??= new RoundedWeights(_kernels)).Get(experts, precision);
 
     // The rows of a product. In 8 bits they are gathered first, because a token has another scale with each of its experts.
-    // A gradient whose last use this is may be rounded where it is.
-    private RowOperand Rounded(
-        Tensor x, Tensor? order, int slots, Tensor? offsets, TrainingPrecision precision, DType format, int rows, bool inPlace)
+    private RowOperand Rounded(Tensor x, Tensor? order, int slots, Tensor? offsets, TrainingPrecision precision, int rows)
     {
         switch (precision)
         {
             case TrainingPrecision.BF16:
-                Tensor rounded = inPlace ? x : New(x);
+                Tensor rounded = New(x);
                 _kernels.RoundToBFloat16(x, rounded);
-                return new RowOperand(rounded, order, null);
+                return new RowOperand(rounded, order, null, IsCopy: true);
             case TrainingPrecision.FP8:
-                Tensor values = inPlace ? x : New(rows, x.Columns);
-                Tensor inverses = _workspace.Rent(DType.F32, new Shape((int)offsets!.Count - 1));
-                _kernels.RoundToFloat8(x, order, slots, offsets, format, values, inverses);
-                return new RowOperand(values, null, inverses);
+                Tensor values = New(rows, x.Columns), inverses = _workspace.Rent(DType.F32, new Shape((int)offsets!.Count - 1));
+                _kernels.RoundToFloat8(x, order, slots, offsets, DType.F8E4M3, values, inverses);
+                return new RowOperand(values, null, inverses, IsCopy: true);
             default:
-                return new RowOperand(x, order, null);
+                return new RowOperand(x, order, null, IsCopy: false);
         }
+    }
+
+    // A gradient has its last use in the backward of the call that made its activation.
+    private RowOperand RoundedInPlace(Tensor dy, Tensor? offsets, TrainingPrecision precision)
+    {
+        Tensor? inverses = null;
+        if (precision == TrainingPrecision.BF16)
+            _kernels.RoundToBFloat16(dy, dy);
+        if (precision == TrainingPrecision.FP8)
+        {
+            inverses = _workspace.Rent(DType.F32, new Shape((int)offsets!.Count - 1));
+            _kernels.RoundToFloat8(dy, null, 1, offsets, DType.F8E5M2, dy, inverses);
+        }
+        return new RowOperand(dy, null, inverses, IsCopy: false);
+    }
+
+    private void Release(RowOperand operand)
+    {
+        if (operand.IsCopy)
+            _workspace.Release(operand.Values);
+        Release(operand.Inverses);
+    }
+
+    private void Release(Tensor? tensor)
+    {
+        if (tensor is not null)
+            _workspace.Release(tensor);
     }
 
     private void Unscale(Tensor y, Tensor? offsets, RowOperand rows, WeightOperands weights)
@@ -168,6 +194,7 @@ public sealed partial class Tape : IDisposable
             Tensor[] parts = [.. Enumerable.Range(0, count).Select(i => products.RowsView(i * rows, rows))];
             _kernels.GroupedMatMulBackwardWeight(dy.Values, x.Values, null, 1, bounds, parts);
             _kernels.AddScaledSegments(products, dy.Inverses!, x.Inverses!, first, sums.AsSpan(first, count));
+            Release(bounds);
         }
     }
 
@@ -205,5 +232,6 @@ public sealed partial class Tape : IDisposable
     /// <param name="Values">The rounded rows.</param>
     /// <param name="Order">Which of them each row of the product is; null where they lie in its order.</param>
     /// <param name="Inverses">F32, for each segment what products are multiplied by; null without scales.</param>
-    private readonly record struct RowOperand(Tensor Values, Tensor? Order, Tensor? Inverses);
+    /// <param name="IsCopy">Whether the values are the tape's to give back.</param>
+    private readonly record struct RowOperand(Tensor Values, Tensor? Order, Tensor? Inverses, bool IsCopy);
 }

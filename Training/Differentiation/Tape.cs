@@ -86,15 +86,17 @@ public sealed partial class Tape : IForwardKernels, IDisposable
         _results.Clear();
         _gradients.Clear();
         _current = null;
+        (_routingKept, _routingReplayed) = (null, null);
         ClearRouting();
     }
 
-    /// <summary>Lets go of what is kept about routers.</summary>
+    /// <summary>Lets go of what is kept about routers and of the rounded copies of weights.</summary>
     public void Dispose()
     {
         foreach (RouterState router in _routers)
             router.Dispose();
         _routers.Clear();
+        DisposeProducts();
     }
 
     // Runs an operation and records it. A call whose result nobody differentiates has no backward.

@@ -33,10 +33,10 @@ public sealed partial class TrainingModel : IDisposable
         _options = options ?? new TrainingModelOptions();
         if (_options.Trained == TrainedPart.MtpHead && !withMtp)
             throw new InvalidInputException("The MTP head alone is to be trained, but the model has none.");
-        _tape = new Tape(kernels, _workspace);
+        _tape = new Tape(kernels, _workspace) { Precision = _options.Precision };
         _weights = new WeightLoader(configuration, source, _tape).Load(withMtp);
-        _model = new MellumModel(
-            configuration, _weights, new ForwardContext(_tape, _workspace), _options.CacheFormat ?? kernels.ActivationType);
+        ForwardContext context = new(_tape, _workspace) { Runner = _options.Recompute ? _tape.RunRecomputed : null };
+        _model = new MellumModel(configuration, _weights, context, _options.CacheFormat ?? kernels.ActivationType);
         _parameters = new TrainingParameters(kernels.ActivationType, _options.Trained, _tape);
         _parameters.Add(configuration, _weights);
     }
@@ -62,6 +62,9 @@ public sealed partial class TrainingModel : IDisposable
     /// <summary>The bytes of the one cache through which attention reads keys and values.</summary>
     public long CacheBytes => _cache?.ByteLength ?? 0;
 
+    /// <summary>The bytes of the rounded copies of weights; 0 in F32, and before the first step.</summary>
+    public long RoundedWeightBytes => _tape.RoundedWeightBytes;
+
     /// <summary>Sets all gradients to zero.</summary>
     public unsafe void ZeroGradients()
     {
@@ -76,7 +79,6 @@ public sealed partial class TrainingModel : IDisposable
         _cache?.Dispose();
         _tape.Dispose();
         _model.Dispose();
-        _tape.Dispose();
         _workspace.Dispose();
     }
 

@@ -42,24 +42,18 @@ internal sealed class Evaluator
     public EvaluationMetrics Run(TrainingModel model, long step, BestEvaluation? best)
     {
         long start = Stopwatch.GetTimestamp();
-        double main = 0, mtp = 0;
-        long rows = 0, correct = 0, mtpRows = 0, accepted = 0;
+        EvaluationResult sum = default;
         foreach (TrainingBatch batch in _batches)
-        {
-            EvaluationResult result = model.Evaluate(batch);
-            (main, mtp) = (main + result.MainLoss, mtp + result.MtpLoss);
-            (rows, correct) = (rows + result.Rows, correct + result.Correct);
-            (mtpRows, accepted) = (mtpRows + result.MtpRows, accepted + result.MtpAccepted);
-        }
-        double loss = main / rows;
+            sum += model.Evaluate(batch);
+        double loss = sum.MainLoss / sum.Rows;
         return new EvaluationMetrics
         {
             Step = step,
             Loss = loss,
-            MtpLoss = mtpRows == 0 ? double.NaN : mtp / mtpRows,
-            BitsPerByte = _bytes == 0 ? double.NaN : main / Math.Log(2) / _bytes,
-            Accuracy = (double)correct / rows,
-            MtpAcceptance = mtpRows == 0 ? double.NaN : (double)accepted / mtpRows,
+            MtpLoss = sum.MtpRows == 0 ? double.NaN : sum.MtpLoss / sum.MtpRows,
+            BitsPerByte = _bytes == 0 ? double.NaN : sum.MainLoss / Math.Log(2) / _bytes,
+            Accuracy = (double)sum.Correct / sum.Rows,
+            MtpAcceptance = sum.MtpRows == 0 ? double.NaN : (double)sum.MtpAccepted / sum.MtpRows,
             IsBest = loss < (best?.Loss ?? double.PositiveInfinity),
             Seconds = Stopwatch.GetElapsedTime(start).TotalSeconds,
         };
@@ -67,30 +61,7 @@ internal sealed class Evaluator
 
     private void Take(SampleBatch batch)
     {
-        _batches.Add(RunBatches.Copy(batch));
+        _batches.Add(TrainingBatch.Of(batch));
         batch.Clear();
-    }
-}
-
-/// <summary>Micro-batches of samples as the model takes them.</summary>
-internal static class RunBatches
-{
-    /// <summary>A copy: the stream uses its arrays again. The room behind a row's last document is one more, which does not count.</summary>
-    public static TrainingBatch Copy(SampleBatch batch)
-    {
-        int count = batch.Rows * batch.SequenceLength;
-        int[] documents = new int[count];
-        for (int row = 0; row < batch.Rows; row++)
-        {
-            Span<int> rest = documents.AsSpan(row * batch.SequenceLength, batch.SequenceLength);
-            int document = 0;
-            foreach (int length in batch.SegmentLengths(row))
-            {
-                rest[..length].Fill(document++);
-                rest = rest[length..];
-            }
-            rest.Fill(document);
-        }
-        return new TrainingBatch(batch.SequenceLength, batch.Ids[..count], batch.Labels[..count], batch.MtpLabels[..count], documents);
     }
 }

@@ -36,7 +36,7 @@ internal static unsafe class RunCheckpoint
     /// <param name="tokenizer">The folder of the tokenizer.</param>
     /// <exception cref="InvalidInputException">The disk is full or cannot be written; nothing is left.</exception>
     public static void Write(
-        string target, ModelConfiguration configuration, IReadOnlyCollection<KeyValuePair<string, Tensor>> weights, TrainingOptimizer? optimizer,
+        string target, ModelConfiguration configuration, IReadOnlyCollection<NamedTensor> weights, TrainingOptimizer? optimizer,
         TrainingState state, string tokenizer)
     {
         try
@@ -114,9 +114,9 @@ internal static unsafe class RunCheckpoint
         file.Commit();
     }
 
-    private static void WriteWeights(string folder, IReadOnlyCollection<KeyValuePair<string, Tensor>> weights)
+    private static void WriteWeights(string folder, IReadOnlyCollection<NamedTensor> weights)
     {
-        using CheckpointWriter writer = new(folder, [.. weights.Select(weight => new TensorDeclaration(weight.Key, weight.Value.Type, weight.Value.Shape))]);
+        using CheckpointWriter writer = new(folder, [.. weights.Select(weight => new TensorDeclaration(weight.Name, weight.Tensor.Type, weight.Tensor.Shape))]);
         foreach ((string name, Tensor tensor) in weights)
             for (long begin = 0; begin < tensor.ByteLength; begin += Piece)
                 writer.Write(name, new ReadOnlySpan<byte>(tensor.Data + begin, (int)Math.Min(Piece, tensor.ByteLength - begin)));

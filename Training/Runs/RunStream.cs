@@ -1,3 +1,4 @@
+using System.Globalization;
 using Mellum2.Managed.Engine;
 
 namespace Mellum2.Managed.Training;
@@ -14,8 +15,7 @@ internal static class RunStream
             return new SampleStream(sources, plan, options);
         StreamState position = state.Stream;
         // A run with more steps than before: its stream is the same as far as the old one went.
-        long before = long.Parse(state.Configuration["steps"], System.Globalization.CultureInfo.InvariantCulture);
-        if (before != run.Steps)
+        if (state.Configuration.TryGetValue("steps", out string? text) && long.TryParse(text, CultureInfo.InvariantCulture, out long before) && before != run.Steps)
         {
             ulong Fingerprint(MixturePlan of)
             {

@@ -13,7 +13,7 @@ public sealed partial class Trainer
         RunConfiguration run = _setup.Run;
         TrainingBatch[] batches = new TrainingBatch[run.Batch.Accumulation];
         for (int i = 0; i < batches.Length; i++)
-            batches[i] = RunBatches.Copy(_stream.Next() ?? throw new InvalidOperationException("The stream of samples ended before the last step."));
+            batches[i] = TrainingBatch.Of(_stream.Next() ?? throw new InvalidOperationException("The stream of samples ended before the last step."));
         StepResult result = Model.Step(batches, _factors);
         double learningRate = _schedule.At(_optimizer.StepCount + 1);
         ClipResult clip = double.IsFinite(result.Losses.Total) ? _optimizer.Step(learningRate) : new ClipResult(double.NaN, 0, Skipped: true);
@@ -46,7 +46,7 @@ public sealed partial class Trainer
         };
         _metrics.Write(metrics);
         _options.Observer?.Stepped(metrics);
-        if (_skippedInARow >= MostSkippedInARow)
+        if (HasDiverged)
             throw new InvalidInputException($"Steps {_step - _skippedInARow + 1} to {_step} had a loss or a gradient that is not finite; {LastGood()}.");
         return seconds;
     }
@@ -91,7 +91,7 @@ public sealed partial class Trainer
     }
 
     private void Write(string target, bool withOptimizer) => RunCheckpoint.Write(
-        target, _setup.Model.Configuration, [.. Model.AllTensors()], withOptimizer ? _optimizer : null,
+        target, _setup.Model.Configuration, Model.AllTensors, withOptimizer ? _optimizer : null,
         new TrainingState
         {
             Step = _step,
@@ -99,8 +99,9 @@ public sealed partial class Trainer
             Skipped = _skipped,
             SkippedInARow = _skippedInARow,
             Best = _best,
+            LastValidationLoss = double.IsFinite(_lastValidationLoss) ? _lastValidationLoss : null,
             Stream = _stream.State,
-            Configuration = _setup.Run.Flatten(),
+            Configuration = RunComparison.Kept(_setup.Run),
         },
         Folder.Tokenizer);
 

@@ -25,7 +25,7 @@ public sealed partial class Trainer : IDisposable
     private readonly LossFactors _factors;
     private long _step, _tokens, _skipped, _skippedInARow, _savedStep = -1;
     private BestEvaluation? _best;
-    private double _lastValidationLoss = double.NaN;
+    private double _lastValidationLoss;
 
     private Trainer(RunSetup setup, TrainerOptions options)
     {
@@ -50,6 +50,7 @@ public sealed partial class Trainer : IDisposable
             _cost = new TrainingCost(setup.Model.Configuration, setup.Model.HasMtp, run.Model.Trained);
             if (setup.Checkpoint is { } checkpoint)
                 _optimizer.Load(RunCheckpoint.OptimizerFile(checkpoint.Folder));
+            _lastValidationLoss = state?.LastValidationLoss ?? double.NaN;
             if (state is not null)
                 (_step, _tokens, _skipped, _skippedInARow, _best, _savedStep) = (state.Step, state.Tokens, state.Skipped, state.SkippedInARow, state.Best, state.Step);
             StreamOptions stream = new() { Seed = run.Seed, BatchSize = run.Batch.Rows, Positions = run.Data.Positions, Prefetch = run.Prefetch };
@@ -78,6 +79,9 @@ public sealed partial class Trainer : IDisposable
 
     /// <summary>The run's folder.</summary>
     public RunFolder Folder => _setup.Folder;
+
+    /// <summary>Whether the run ended because ten steps in a row gave no finite loss or gradient.</summary>
+    public bool HasDiverged => _skippedInARow >= MostSkippedInARow;
 
     /// <summary>Prepares a new run.</summary>
     /// <param name="run">The run.</param>
@@ -157,7 +161,13 @@ public sealed partial class Trainer : IDisposable
     }
 
     private static TrainingModel CreateModel(RunSetup setup, ITrainingKernels kernels) =>
-        new(setup.Model.Configuration, setup.Model.Weights, setup.Model.HasMtp, kernels);
+        new(setup.Model.Configuration, setup.Model.Weights, setup.Model.HasMtp, kernels, new TrainingModelOptions
+        {
+            Trained = setup.Run.Model.Trained,
+            Recompute = setup.Run.Recompute,
+            // What inference keeps: float32 of a float32 checkpoint, BF16 of all others.
+            CacheFormat = setup.Run.Precision == TrainingPrecision.F32 ? DType.F32 : DType.BF16,
+        });
 
     private static TrainingOptimizerOptions OptionsOf(OptimizerSettings settings) => new(
         new MuonOptions(settings.Momentum, settings.WeightDecay, settings.Scale, Coefficients: settings.Coefficients),

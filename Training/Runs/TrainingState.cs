@@ -38,10 +38,13 @@ internal sealed record TrainingState
     /// <summary>The best evaluation.</summary>
     public required BestEvaluation? Best { get; init; }
 
+    /// <summary>The loss of the last evaluation; null if there was none.</summary>
+    public required double? LastValidationLoss { get; init; }
+
     /// <summary>Where the stream of samples is.</summary>
     public required StreamState Stream { get; init; }
 
-    /// <summary>The configuration by dotted paths, to tell what was changed.</summary>
+    /// <summary>What a run may not change, by dotted paths.</summary>
     public required IReadOnlyDictionary<string, string> Configuration { get; init; }
 
     public byte[] ToJson() => Encoding.UTF8.GetBytes(JsonSerializer.Serialize(this, s_options) + "\n");

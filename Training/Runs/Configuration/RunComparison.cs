@@ -11,15 +11,18 @@ internal static class RunComparison
     /// <summary>Refuses a configuration with which the run would not have come to where it is.</summary>
     /// <param name="before">The values of the checkpoint.</param>
     /// <param name="now">The run that is asked for.</param>
-    /// <param name="checkpoint">The checkpoint, for the message.</param>
+    /// <param name="checkpoint">What holds the values of before, for the message.</param>
+    /// <param name="free">Keys that may differ beside those that always may.</param>
     /// <exception cref="InvalidInputException">Names the first key that differs.</exception>
-    public static void RequireSame(IReadOnlyDictionary<string, string> before, RunConfiguration now, string checkpoint)
+    public static void RequireSame(IReadOnlyDictionary<string, string> before, RunConfiguration now, string checkpoint, IEnumerable<string>? free = null)
     {
+        HashSet<string> others = [.. free ?? []];
         bool mayGrow = now.Schedule.Kind == ScheduleKind.Constant && now.Phases.Count == 0;
         SortedDictionary<string, string> values = now.Flatten();
-        foreach (string key in before.Keys.Union(values.Keys).Order(StringComparer.Ordinal))
+        // Other defaults follow from the steps: they are the key to name.
+        foreach (string key in before.Keys.Union(values.Keys).OrderBy(key => key != "steps").ThenBy(key => key, StringComparer.Ordinal))
         {
-            if (IsFree(key) || (mayGrow && key == "steps"))
+            if (IsFree(key) || others.Contains(key) || (mayGrow && key == "steps"))
                 continue;
             string was = before.GetValueOrDefault(key, "absent"), wanted = values.GetValueOrDefault(key, "absent");
             if (was != wanted)
@@ -29,6 +32,10 @@ internal static class RunComparison
             }
         }
     }
+
+    /// <summary>The values that may not change, by their paths; where files lie is not among them.</summary>
+    public static IReadOnlyDictionary<string, string> Kept(RunConfiguration run) =>
+        run.Flatten().Where(pair => !IsFree(pair.Key)).ToDictionary(StringComparer.Ordinal);
 
     private static bool IsFree(string key) =>
         s_free.Contains(key) || key.StartsWith("checkpoints.", StringComparison.Ordinal) || key == "model.from"
