@@ -46,6 +46,16 @@ internal static class Examples
             "mellum2 tokenizer train --input ./src --extension cs --vocabulary 16384 --output ./tokenizer",
             "mellum2 tokenize --model ./tokenizer --prompt \"int x = 42;\"",
         ],
+        "eval" =>
+        [
+            "mellum2 eval --model ./run/checkpoints/best --input ./src --extension cs",
+            "mellum2 eval --model ./mellum2-12b-fp8 --packed ./packed --max-tokens 100000 --json",
+        ],
+        "plot" =>
+        [
+            "mellum2 plot ./run --output curves.svg",
+            "mellum2 plot ./run-a ./run-b ./run-c/metrics.jsonl --x tokens --output curves.svg",
+        ],
         "trace" =>
         [
             "mellum2 trace --prompt \"int x\" --output trace.safetensors",

@@ -11,6 +11,8 @@ using Mellum2.Managed.Bench;
     ("decode", "a token of the 12B shape against a plain read of its bytes", DecodeBench.Run),
     ("prefill", "prefill of the 12B shape against the float32 product", PrefillBench.Run),
     ("verify", "verifying M tokens of the 12B shape against one", VerifyBench.Run),
+    ("corpus", "the training text of Experiments/ out of unpacked packages", CorpusBench.Run),
+    ("train", "steps of a small MoE against the peak, split by operation", TrainBench.Run),
     ("newton-schulz", "the orthogonalisation of Muon against the peak", NewtonSchulzBench.Run),
     ("speculation", "the small checkpoint, plain and with drafts", SpeculationBench.Run),
     ("tokenizer", "encoding against Hugging Face's library", rest => TokenizerBench.Run(rest)),

@@ -4,13 +4,13 @@ using Mellum2.Managed.Training;
 namespace Mellum2.Managed.Cli;
 
 /// <summary>Which files a corpus consists of.</summary>
-internal sealed class SourceArguments
+internal sealed class SourceArguments(bool isRequired = true)
 {
     private readonly Option<string[]> _input = new("--input")
     {
         Description = "Files and folders: text, or JSON Lines (.jsonl, .ndjson), each also with .gz or .zst behind.",
         HelpName = "PATH",
-        Required = true,
+        Required = isRequired,
         Arity = ArgumentArity.OneOrMore,
         AllowMultipleArgumentsPerToken = true,
     };
@@ -36,6 +36,12 @@ internal sealed class SourceArguments
         foreach (Option option in (Option[])[_input, _extension, _field, _strict])
             command.Options.Add(option);
     }
+
+    /// <summary>Whether files or folders are named.</summary>
+    public bool IsGiven(ParseResult parsed) => parsed.GetValue(_input) is { Length: > 0 };
+
+    /// <summary>The files and folders that are named.</summary>
+    public string[] Paths(ParseResult parsed) => parsed.GetValue(_input) ?? [];
 
     /// <summary>How files are read.</summary>
     public SourceOptions Read(ParseResult parsed) => new()

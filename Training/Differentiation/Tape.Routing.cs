@@ -71,12 +71,14 @@ public sealed partial class Tape
         if (!IsRecording)
         {
             _kernels.Route(logits, k, renormalize, probabilities, experts, weights);
+            KeepRouting(probabilities, experts, weights);
             return;
         }
         Tensor lse = New(1, logits.Rows);
         void Forward()
         {
-            _kernels.Route(logits, k, renormalize, probabilities, experts, weights);
+            if (!ReplayRouting(probabilities, experts, weights))
+                _kernels.Route(logits, k, renormalize, probabilities, experts, weights);
             _kernels.LogSumExp(logits, lse);
         }
         Run(weights, Forward, dWeights =>

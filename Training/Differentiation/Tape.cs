@@ -86,6 +86,7 @@ public sealed partial class Tape : IForwardKernels, IDisposable
         _results.Clear();
         _gradients.Clear();
         _current = null;
+        (_routingKept, _routingReplayed) = (null, null);
         ClearRouting();
     }
 

@@ -35,8 +35,8 @@ public sealed partial class TrainingModel : IDisposable
             throw new InvalidInputException("The MTP head alone is to be trained, but the model has none.");
         _tape = new Tape(kernels, _workspace);
         _weights = new WeightLoader(configuration, source, _tape).Load(withMtp);
-        _model = new MellumModel(
-            configuration, _weights, new ForwardContext(_tape, _workspace), _options.CacheFormat ?? kernels.ActivationType);
+        ForwardContext context = new(_tape, _workspace) { Runner = _options.Recompute ? _tape.RunRecomputed : null };
+        _model = new MellumModel(configuration, _weights, context, _options.CacheFormat ?? kernels.ActivationType);
         _parameters = new TrainingParameters(kernels.ActivationType, _options.Trained, _tape);
         _parameters.Add(configuration, _weights);
     }

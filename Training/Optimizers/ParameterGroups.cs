@@ -30,12 +30,14 @@ public sealed record ParameterGroups(IReadOnlyList<MuonGroup> Muon, IReadOnlyLis
     /// <param name="configuration">The model's shape.</param>
     /// <param name="withMtp">Whether its MTP head is trained.</param>
     /// <param name="splitGateUp">Whether gate and up are two matrices; else each [gate; up] is orthogonalised as one.</param>
-    public static ParameterGroups For(ModelConfiguration configuration, bool withMtp, bool splitGateUp = false)
+    /// <param name="trained">Which parameters there are: those of <see cref="TrainingModel.Parameters"/>.</param>
+    public static ParameterGroups For(
+        ModelConfiguration configuration, bool withMtp, bool splitGateUp = false, TrainedPart trained = TrainedPart.Whole)
     {
         List<AdamWEntry> rest = [];
         List<string> order = [];
         Dictionary<string, List<List<ExpectedTensor>>> groups = new(StringComparer.Ordinal);
-        foreach (ExpectedTensor tensor in configuration.ExpectedTensors(withMtp))
+        foreach (ExpectedTensor tensor in trained == TrainedPart.MtpHead ? configuration.MtpTensors() : configuration.ExpectedTensors(withMtp))
         {
             if (tensor.Shape.Rank != 2 || tensor.Name is "model.embed_tokens.weight" or "lm_head.weight")
             {

@@ -1,0 +1,148 @@
+using System.Diagnostics;
+using Mellum2.Managed.Engine;
+using Mellum2.Managed.Kernels;
+
+namespace Mellum2.Managed.Bench;
+
+/// <summary>
+/// A back end that notes how long every operation takes, and how many floating-point operations its products are. Attention
+/// counts the visible pairs alone, 4 forward and 8 backward for each and dimension, whatever is computed twice.
+/// </summary>
+/// <param name="kernels">What computes.</param>
+/// <param name="times">Where the notes go.</param>
+internal sealed unsafe partial class TimedKernels(ITrainingKernels kernels, OperationTimes times) : ITrainingKernels, IOptimizerKernels
+{
+    private readonly IOptimizerKernels _optimizer = (IOptimizerKernels)kernels;
+
+    public DType ActivationType => kernels.ActivationType;
+
+    public string Description => kernels.Description;
+
+    public WeightMatrix Prepare(ReadOnlySpan<WeightMatrix> parts) => kernels.Prepare(parts);
+
+    public WeightMatrix PrepareEmbedding(WeightMatrix table) => kernels.PrepareEmbedding(table);
+
+    public void MatMul(Tensor x, WeightMatrix w, Tensor y)
+    {
+        long start = Stopwatch.GetTimestamp();
+        kernels.MatMul(x, w, y);
+        times.Add("product, forward", start, 2.0 * x.Rows * w.Rows * w.Columns);
+    }
+
+    public void GroupedMatMul(Tensor x, Tensor? order, int slots, Tensor offsets, WeightMatrix[] experts, Tensor y)
+    {
+        long start = Stopwatch.GetTimestamp();
+        kernels.GroupedMatMul(x, order, slots, offsets, experts, y);
+        times.Add("grouped product, forward", start, 2.0 * Last(offsets) * experts[0].Rows * experts[0].Columns);
+    }
+
+    public void SwiGlu(Tensor gateUp, Tensor y)
+    {
+        long start = Stopwatch.GetTimestamp();
+        kernels.SwiGlu(gateUp, y);
+        times.Add("SwiGLU, forward", start);
+    }
+
+    public void Add(Tensor a, Tensor b, Tensor y)
+    {
+        long start = Stopwatch.GetTimestamp();
+        kernels.Add(a, b, y);
+        times.Add("add", start);
+    }
+
+    public void CopyRows(Tensor x, int firstRow, Tensor y)
+    {
+        long start = Stopwatch.GetTimestamp();
+        kernels.CopyRows(x, firstRow, y);
+        times.Add("copy", start);
+    }
+
+    public void Concatenate(Tensor a, Tensor b, Tensor y)
+    {
+        long start = Stopwatch.GetTimestamp();
+        kernels.Concatenate(a, b, y);
+        times.Add("copy", start);
+    }
+
+    public void Dispatch(Tensor experts, Tensor offsets, Tensor order, Tensor place)
+    {
+        long start = Stopwatch.GetTimestamp();
+        kernels.Dispatch(experts, offsets, order, place);
+        times.Add("dispatch", start);
+    }
+
+    public void Combine(Tensor rows, Tensor place, Tensor weights, Tensor y)
+    {
+        long start = Stopwatch.GetTimestamp();
+        kernels.Combine(rows, place, weights, y);
+        times.Add("combine, forward", start);
+    }
+
+    public void Route(Tensor logits, int k, bool renormalize, Tensor probabilities, Tensor experts, Tensor weights)
+    {
+        long start = Stopwatch.GetTimestamp();
+        kernels.Route(logits, k, renormalize, probabilities, experts, weights);
+        times.Add("router, forward", start);
+    }
+
+    public void Embed(Tensor ids, WeightMatrix table, Tensor y)
+    {
+        long start = Stopwatch.GetTimestamp();
+        kernels.Embed(ids, table, y);
+        times.Add("embedding", start);
+    }
+
+    public void AppendKeyValues(Tensor k, Tensor v, SequenceRows rows, KvLayer cache)
+    {
+        long start = Stopwatch.GetTimestamp();
+        kernels.AppendKeyValues(k, v, rows, cache);
+        times.Add("keys and values", start);
+    }
+
+    public void Attention(
+        Tensor q, SequenceRows rows, KvLayer cache, AttentionParameters parameters, Tensor output, Tensor? logSumExp = null)
+    {
+        long start = Stopwatch.GetTimestamp();
+        kernels.Attention(q, rows, cache, parameters, output, logSumExp);
+        times.Add("attention, forward", start, 4 * Pairs(rows, parameters) * cache.Dimension);
+    }
+
+    public void RopeTable(Tensor positions, RopeParameters parameters, Tensor table)
+    {
+        long start = Stopwatch.GetTimestamp();
+        kernels.RopeTable(positions, parameters, table);
+        times.Add("rotary table", start);
+    }
+
+    public void Rope(Tensor x, Tensor table, Tensor y)
+    {
+        long start = Stopwatch.GetTimestamp();
+        kernels.Rope(x, table, y);
+        times.Add("rotary, forward", start);
+    }
+
+    public void LogSumExp(Tensor logits, Tensor lse)
+    {
+        long start = Stopwatch.GetTimestamp();
+        kernels.LogSumExp(logits, lse);
+        times.Add("log-sum-exp", start);
+    }
+
+    public void RmsNorm(Tensor x, Tensor weight, float epsilon, Tensor y)
+    {
+        long start = Stopwatch.GetTimestamp();
+        kernels.RmsNorm(x, weight, epsilon, y);
+        times.Add("norm, forward", start);
+    }
+
+    private static int Last(Tensor offsets) => offsets.Pointer<int>()[offsets.Count - 1];
+
+    // Visible (query, key) pairs of all heads.
+    private static double Pairs(SequenceRows rows, AttentionParameters parameters)
+    {
+        double pairs = 0;
+        for (int p = rows.Position + 1; p <= rows.Position + rows.Count; p++)
+            pairs += parameters.Window == 0 ? p : Math.Min(parameters.Window, p);
+        return pairs * parameters.QueryHeads;
+    }
+}

@@ -1,0 +1,142 @@
+using System.Diagnostics;
+using Mellum2.Managed.Engine;
+using Mellum2.Managed.Kernels;
+using Mellum2.Managed.Model;
+using Mellum2.Managed.Training;
+
+namespace Mellum2.Managed.Bench;
+
+/// <summary>
+/// Training steps of a model with random weights: forward and backward against the peak of fused multiply-adds, measured in
+/// turns with it, split by operation; the optimizer apart. Operations: six for each token and weight that it is multiplied
+/// by, twelve for each visible pair, head and dimension.
+/// </summary>
+internal static class TrainBench
+{
+    /// <summary><c>--shape small|mini --rounds n --threads n</c> are understood.</summary>
+    public static void Run(string[] args)
+    {
+        using WorkerPool pool = new(GemmBench.Option(args, "--threads", 0));
+        bool mini = Array.IndexOf(args, "mini") > 0;
+        (ModelConfiguration configuration, int rows, int length) = mini ? (Mini, 16, 256) : (Small, 8, 512);
+        int rounds = GemmBench.Option(args, "--rounds", mini ? 30 : 5);
+        OperationTimes times = new(), updates = new();
+        ITrainingKernels kernels = SimdKernels.Create(pool);
+        using TrainingModel model = new(configuration, new RandomWeights(DType.F32, 1), mini, new TimedKernels(kernels, times));
+        using TrainingOptimizer optimizer = new(
+            new TimedKernels(kernels, updates), ParameterGroups.For(configuration, mini), [.. model.Parameters],
+            new TrainingOptimizerOptions(new MuonOptions(), new AdamWOptions()));
+        TrainingBatch batch = Batch(configuration, rows, length);
+        double[] peak = new double[rounds], step = new double[rounds], update = new double[rounds];
+        for (int round = -2; round < rounds; round++)
+        {
+            if (round == 0)
+            {
+                times.Clear();
+                updates.Clear();
+            }
+            int at = Math.Max(round, 0);
+            peak[at] = Time(() => Floors.MultiplyAdd(pool));
+            step[at] = Time(() =>
+            {
+                model.ZeroGradients();
+                model.ForwardBackward(batch, new LossFactors(0.3f, 1e-3f, 1e-4f));
+            });
+            update[at] = Time(() => optimizer.Step(1e-4));
+        }
+        double fastest = Floors.OperationsPerWorker * pool.Count / Median(peak);
+        double operations = Operations(configuration, mini, rows, length);
+        ResultTable table = new(
+            $"Training, {(mini ? "the shape of tests/golden/mini with MTP head" : "512 wide, 8 layers, 32 experts")}, {rows} × {length} tokens, {kernels.Description}, median of {rounds} rounds",
+            "", "ms", "tokens/s", "GFLOP/s", "of the peak", "of the peak, best rounds");
+        double bestPeak = Floors.OperationsPerWorker * pool.Count / peak.Min();
+        double Share(double seconds, double highest) => operations / seconds / highest;
+        table.Add("forward + backward", Median(step) * 1e3, rows * length / Median(step), operations / Median(step) / 1e9, Share(Median(step), fastest), Share(step.Min(), bestPeak));
+        double[] both = [.. step.Zip(update, (a, b) => a + b)];
+        table.Add("with the optimizer", Median(both) * 1e3, rows * length / Median(both), operations / Median(both) / 1e9, Share(Median(both), fastest), Share(both.Min(), bestPeak));
+        table.Add("peak", Median(peak) * 1e3, 0, fastest / 1e9, 1, 1);
+        table.Print(args);
+        Split("Forward and backward by operation", times, step.Sum(), rounds, fastest, args);
+        Split("The optimizer by operation", updates, update.Sum(), rounds, fastest, args);
+    }
+
+    private static void Split(string title, OperationTimes times, double seconds, int rounds, double peak, string[] args)
+    {
+        ResultTable table = new(title, "operation", "calls a step", "ms a step", "share of the time", "GFLOP a step", "GFLOP/s", "of the peak");
+        foreach (var (name, sum, operations, calls) in times.Sorted)
+            table.Add(name, calls / rounds, sum / rounds * 1e3, sum / seconds, operations / rounds / 1e9, operations / sum / 1e9, operations / sum / peak);
+        double rest = seconds - times.Seconds;
+        table.Add("outside of operations", 0, rest / rounds * 1e3, rest / seconds, 0, 0, 0);
+        table.Print(args);
+    }
+
+    /// <summary>Operations of forward and backward.</summary>
+    private static double Operations(ModelConfiguration configuration, bool withMtp, int rows, int length)
+    {
+        double active = 0, pairs = 0;
+        foreach (ExpectedTensor tensor in configuration.ExpectedTensors(withMtp))
+        {
+            if (tensor.Shape.Rank != 2 || tensor.Name.StartsWith("model.embed", StringComparison.Ordinal))
+                continue;
+            double share = tensor.Name.Contains(".experts.", StringComparison.Ordinal) ? (double)configuration.ExpertsPerToken / configuration.ExpertCount : 1;
+            // The MTP head has its own pass through the output head.
+            active += share * tensor.Shape.Count * (withMtp && tensor.Name == "lm_head.weight" ? 2 : 1);
+        }
+        foreach (AttentionKind kind in configuration.LayerTypes.Concat(withMtp ? [configuration.MtpLayerType] : []))
+            for (int p = 1; p <= length; p++)
+                pairs += kind == AttentionKind.Full ? p : Math.Min(p, configuration.SlidingWindow);
+        return 6 * active * rows * length + 12 * pairs * rows * configuration.QuerySize;
+    }
+
+    private static ModelConfiguration Small => ModelConfiguration.Named("mellum2-12b") with
+    {
+        VocabularySize = 8192,
+        HiddenSize = 512,
+        LayerTypes = [.. Enumerable.Range(0, 8).Select(l => l % 4 == 3 ? AttentionKind.Full : AttentionKind.Sliding)],
+        MlpLayerTypes = [.. Enumerable.Repeat(MlpKind.Sparse, 8)],
+        HeadCount = 8,
+        KeyValueHeadCount = 2,
+        HeadSize = 64,
+        ExpertSize = 256,
+        ExpertCount = 32,
+        ExpertsPerToken = 4,
+        SlidingWindow = 256,
+        SlidingRope = new RopeConfiguration(500_000),
+        FullRope = new RopeConfiguration(500_000),
+        MaximumPositions = 512,
+    };
+
+    private static ModelConfiguration Mini => Small with
+    {
+        VocabularySize = 2048,
+        HiddenSize = 128,
+        LayerTypes = [.. Enumerable.Range(0, 4).Select(l => l % 4 == 3 ? AttentionKind.Full : AttentionKind.Sliding)],
+        MlpLayerTypes = [.. Enumerable.Repeat(MlpKind.Sparse, 4)],
+        HeadSize = 32,
+        ExpertSize = 32,
+        ExpertCount = 16,
+        SlidingWindow = 64,
+        MtpLayerCount = 1,
+    };
+
+    private static TrainingBatch Batch(ModelConfiguration configuration, int rows, int length)
+    {
+        Random random = new(5);
+        int[] text = [.. Enumerable.Range(0, rows * (length + 2)).Select(_ => random.Next(configuration.VocabularySize))];
+        int[] At(int shift) => [.. Enumerable.Range(0, rows * length).Select(i => text[i / length * (length + 2) + i % length + shift])];
+        return new TrainingBatch(length, At(0), At(1), At(2));
+    }
+
+    private static double Time(Action action)
+    {
+        long start = Stopwatch.GetTimestamp();
+        action();
+        return Stopwatch.GetElapsedTime(start).TotalSeconds;
+    }
+
+    private static double Median(double[] values)
+    {
+        double[] sorted = [.. values.Order()];
+        return (sorted[sorted.Length / 2] + sorted[(sorted.Length - 1) / 2]) / 2;
+    }
+}
