@@ -54,6 +54,8 @@ public sealed unsafe partial class ReferenceKernels
             correct!.Pointer<int>()[t] = best == target ? 1 : 0;
         }
         CrossEntropy(logits, targets, parameters, losses, rowLosses, lse, logits);
+        if (parameters.RoundGradients)
+            RoundToBFloat16(logits, logits);
         if (dStates is not null)
             MatMulBackwardInput(logits, head, dStates);
         if (dHead is not null)

@@ -42,6 +42,8 @@ public sealed unsafe partial class SimdKernels<TLanes>
             CrossEntropyRows(logits, target, parameters, blockLosses, blockLse, differentiate ? logits : null);
             blockLosses.Span<float>().CopyTo(rowLosses.Span<float>()[first..]);
             blockLse.Span<float>().CopyTo(lse.Span<float>()[first..]);
+            if (differentiate && parameters.RoundGradients)
+                RoundToBFloat16(logits, logits);
             if (dHead is not null)
                 MatMulBackwardWeight(logits, x, dHead);
             if (dStates is null)

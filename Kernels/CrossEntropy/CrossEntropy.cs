@@ -7,7 +7,10 @@ namespace Mellum2.Managed.Kernels;
 /// The factor of every row: the weight of the loss over the number of rows that count in the whole step.
 /// </param>
 /// <param name="ZLoss">ζ, the factor of lse².</param>
-public readonly record struct CrossEntropyParameters(float Scale, float ZLoss)
+/// <param name="RoundGradients">
+/// Whether <see cref="ITrainingKernels.HeadCrossEntropy"/> rounds dLogits to bfloat16 before it multiplies by them.
+/// </param>
+public readonly record struct CrossEntropyParameters(float Scale, float ZLoss, bool RoundGradients = false)
 {
     /// <summary>The target of a row that does not count.</summary>
     public const int Ignored = -100;

@@ -47,7 +47,7 @@ public sealed unsafe partial class SimdKernels<TLanes>
         _pool.For(ref job, (x.Rows + TransposeRows.Height - 1) / TransposeRows.Height);
     }
 
-    /// <inheritdoc cref="IOptimizerKernels.RoundToBFloat16"/>
+    /// <inheritdoc cref="IForwardKernels.RoundToBFloat16"/>
     public void RoundToBFloat16(Tensor x, Tensor y)
     {
         OptimizerTensors.Check(DType.F32, x.Count, x, y);
@@ -58,21 +58,26 @@ public sealed unsafe partial class SimdKernels<TLanes>
     {
         public void Run(long begin, long end)
         {
-            // Max passes over a NaN; 0·x is NaN for it and for infinities, and the sum of these keeps it.
-            TLanes largest = TLanes.Zero, odd = TLanes.Zero;
-            long i = begin;
-            for (; i + 16 <= end; i += 16)
-                Add(TLanes.Load(x + i), ref largest, ref odd);
-            if (i < end)
-                Add(LaneTail<TLanes>.Load(x + i, (int)(end - i)), ref largest, ref odd);
-            float result = TLanes.MaxLane(largest);
-            if (float.IsNaN(TLanes.Sum(odd)))
-                for (long j = begin; j < end; j++)
-                    result = MathF.Max(result, MathF.Abs(x[j]));
-            maxima[begin / BlockJob<MaximumBlocks>.Length] = result;
+            maxima[begin / BlockJob<MaximumBlocks>.Length] = LargestMagnitude(x + begin, (int)(end - begin));
         }
+    }
 
-        private static void Add(TLanes value, ref TLanes largest, ref TLanes odd)
+    // max |x|, NaN if there is one: Max passes over a NaN, but 0·x is NaN for it and for infinities, and their sum keeps it.
+    private static float LargestMagnitude(float* x, int count)
+    {
+        TLanes largest = TLanes.Zero, odd = TLanes.Zero;
+        int i = 0;
+        for (; i + 16 <= count; i += 16)
+            Add(TLanes.Load(x + i), ref largest, ref odd);
+        if (i < count)
+            Add(LaneTail<TLanes>.Load(x + i, count - i), ref largest, ref odd);
+        float result = TLanes.MaxLane(largest);
+        if (float.IsNaN(TLanes.Sum(odd)))
+            for (int j = 0; j < count; j++)
+                result = MathF.Max(result, MathF.Abs(x[j]));
+        return result;
+
+        static void Add(TLanes value, ref TLanes largest, ref TLanes odd)
         {
             largest = TLanes.Max(TLanes.Max(value, TLanes.Zero - value), largest);
             odd = TLanes.FusedMultiplyAdd(value, TLanes.Zero, odd);
@@ -136,13 +141,9 @@ public sealed unsafe partial class SimdKernels<TLanes>
     {
         public void Run(long begin, long end)
         {
-            ushort* rounded = stackalloc ushort[16];
             long i = begin;
             for (; i + 16 <= end; i += 16)
-            {
-                TLanes.StoreBFloat16(TLanes.Load(x + i), rounded);
-                TLanes.Store(TLanes.LoadBFloat16(rounded), y + i);
-            }
+                TLanes.Store(TLanes.RoundBFloat16(TLanes.Load(x + i)), y + i);
             for (; i < end; i++)
                 y[i] = BFloat16.FromSingle(x[i]).ToSingle();
         }

@@ -2,6 +2,16 @@ using Mellum2.Managed.Engine;
 
 namespace Mellum2.Managed.Kernels;
 
+public partial interface IForwardKernels
+{
+    /// <summary>
+    /// Rounds to bfloat16, nearest even; overflow gives infinity, NaN stays NaN.
+    /// </summary>
+    /// <param name="x">Numbers in the activation type.</param>
+    /// <param name="y">The rounded numbers, in the activation type; it may be x.</param>
+    void RoundToBFloat16(Tensor x, Tensor y);
+}
+
 public partial interface IOptimizerKernels
 {
     /// <summary>amax = max |x|: 0 of no elements, NaN if any element is NaN.</summary>
@@ -23,13 +33,6 @@ public partial interface IOptimizerKernels
 
     /// <summary>y = xᵀ: x [R, C], y [C, R]; a tensor of more dimensions counts as a matrix of its rows.</summary>
     void Transpose(Tensor x, Tensor y);
-
-    /// <summary>
-    /// Rounds to bfloat16, nearest even; overflow gives infinity, NaN stays NaN.
-    /// </summary>
-    /// <param name="x">Numbers in the activation type.</param>
-    /// <param name="y">The rounded numbers, in the activation type; it may be x.</param>
-    void RoundToBFloat16(Tensor x, Tensor y);
 }
 
 /// <summary>What every back end demands of codes.</summary>

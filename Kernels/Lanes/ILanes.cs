@@ -79,6 +79,15 @@ public unsafe interface ILanes<TSelf> where TSelf : struct, ILanes<TSelf>
     /// <summary>Writes sixteen numbers as codes of <see cref="Engine.Float8E5M2.FromSingle"/>: nearest even, saturating.</summary>
     static abstract void StoreE5M2(TSelf value, byte* target);
 
+    /// <summary>The values of <see cref="StoreBFloat16"/>: nearest even; NaN becomes a quiet NaN.</summary>
+    static abstract TSelf RoundBFloat16(TSelf value);
+
+    /// <summary>The values of the codes of <see cref="StoreE4M3"/>; NaN stays NaN.</summary>
+    static abstract TSelf RoundE4M3(TSelf value);
+
+    /// <summary>The values of the codes of <see cref="StoreE5M2"/>; NaN stays NaN.</summary>
+    static abstract TSelf RoundE5M2(TSelf value);
+
     /// <summary>
     /// Sixteen dwords of two bfloat16 numbers each: the low halves and the high halves, exactly.
     /// </summary>

@@ -177,6 +177,24 @@ public readonly unsafe struct Lanes128 : ILanes<Lanes128>
 
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes128 RoundBFloat16(Lanes128 value) => new(
+        Float8Lanes.Round(Float8Lanes.BFloat16, value._v0), Float8Lanes.Round(Float8Lanes.BFloat16, value._v1),
+        Float8Lanes.Round(Float8Lanes.BFloat16, value._v2), Float8Lanes.Round(Float8Lanes.BFloat16, value._v3));
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes128 RoundE4M3(Lanes128 value) => new(
+        Float8Lanes.Round(Float8Lanes.E4M3, value._v0), Float8Lanes.Round(Float8Lanes.E4M3, value._v1),
+        Float8Lanes.Round(Float8Lanes.E4M3, value._v2), Float8Lanes.Round(Float8Lanes.E4M3, value._v3));
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes128 RoundE5M2(Lanes128 value) => new(
+        Float8Lanes.Round(Float8Lanes.E5M2, value._v0), Float8Lanes.Round(Float8Lanes.E5M2, value._v1),
+        Float8Lanes.Round(Float8Lanes.E5M2, value._v2), Float8Lanes.Round(Float8Lanes.E5M2, value._v3));
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void LoadBFloat16Pairs(uint* source, out Lanes128 low, out Lanes128 high)
     {
         Vector128<uint> w0 = Vector128.Load(source);

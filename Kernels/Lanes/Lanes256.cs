@@ -154,6 +154,18 @@ public readonly unsafe struct Lanes256 : ILanes<Lanes256>
 
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes256 RoundBFloat16(Lanes256 value) => new(Float8Lanes.Round(Float8Lanes.BFloat16, value._v0), Float8Lanes.Round(Float8Lanes.BFloat16, value._v1));
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes256 RoundE4M3(Lanes256 value) => new(Float8Lanes.Round(Float8Lanes.E4M3, value._v0), Float8Lanes.Round(Float8Lanes.E4M3, value._v1));
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes256 RoundE5M2(Lanes256 value) => new(Float8Lanes.Round(Float8Lanes.E5M2, value._v0), Float8Lanes.Round(Float8Lanes.E5M2, value._v1));
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void LoadBFloat16Pairs(uint* source, out Lanes256 low, out Lanes256 high)
     {
         Vector256<uint> w0 = Vector256.Load(source);

@@ -127,6 +127,18 @@ public readonly unsafe struct Lanes512 : ILanes<Lanes512>
 
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes512 RoundBFloat16(Lanes512 value) => new(Float8Lanes.Round(Float8Lanes.BFloat16, value._v0));
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes512 RoundE4M3(Lanes512 value) => new(Float8Lanes.Round(Float8Lanes.E4M3, value._v0));
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes512 RoundE5M2(Lanes512 value) => new(Float8Lanes.Round(Float8Lanes.E5M2, value._v0));
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void LoadBFloat16Pairs(uint* source, out Lanes512 low, out Lanes512 high)
     {
         Vector512<uint> w0 = Vector512.Load(source);

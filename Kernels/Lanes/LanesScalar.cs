@@ -180,6 +180,30 @@ public unsafe struct LanesScalar : ILanes<LanesScalar>
     }
 
     /// <inheritdoc/>
+    public static LanesScalar RoundBFloat16(LanesScalar value)
+    {
+        for (int i = 0; i < Lanes; i++)
+            value[i] = BFloat16.FromSingle(value[i]).ToSingle();
+        return value;
+    }
+
+    /// <inheritdoc/>
+    public static LanesScalar RoundE4M3(LanesScalar value)
+    {
+        for (int i = 0; i < Lanes; i++)
+            value[i] = Float8E4M3.FromSingle(value[i]).ToSingle();
+        return value;
+    }
+
+    /// <inheritdoc/>
+    public static LanesScalar RoundE5M2(LanesScalar value)
+    {
+        for (int i = 0; i < Lanes; i++)
+            value[i] = Float8E5M2.FromSingle(value[i]).ToSingle();
+        return value;
+    }
+
+    /// <inheritdoc/>
     public static void LoadBFloat16Pairs(uint* source, out LanesScalar low, out LanesScalar high)
     {
         low = default;

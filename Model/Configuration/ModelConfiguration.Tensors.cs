@@ -16,6 +16,9 @@ public sealed partial record ModelConfiguration
     /// <summary>The prefix of the tensors of layer <paramref name="layer"/> of the trunk.</summary>
     public static string LayerPrefix(int layer) => string.Create(CultureInfo.InvariantCulture, $"model.layers.{layer}.");
 
+    /// <summary>Whether this is the name of a router's matrix: the one product that no precision narrows.</summary>
+    public static bool IsRouter(string name) => name.EndsWith("mlp.gate.weight", StringComparison.Ordinal);
+
     /// <summary>The parameters of the trunk, embedding and output head; a tied head counts once.</summary>
     public long ParameterCount => Count(TrunkTensors());
 

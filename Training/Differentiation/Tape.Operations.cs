@@ -153,7 +153,10 @@ public sealed partial class Tape
         Tensor losses = New(1, 2), rows = New(1, states.Rows), lse = New(1, states.Rows);
         Tensor correct = _workspace.Rent(DType.I32, new Shape(states.Rows));
         Tensor? dStates = IsRecording ? New(states) : null, dHead = IsRecording ? ParameterGradient(head.Data) : null;
-        _kernels.HeadCrossEntropy(states, head, targets, new CrossEntropyParameters(scale, 0), losses, rows, lse, dStates, dHead, correct);
+        Tensor rounded = HeadStates(states);
+        _kernels.HeadCrossEntropy(rounded, HeadMatrix(head), targets, HeadParameters(scale), losses, rows, lse, dStates, dHead, correct);
+        if (!ReferenceEquals(rounded, states))
+            _workspace.Release(rounded);
         double sum = 0;
         long hits = 0;
         for (int t = 0; t < states.Rows; t++)

@@ -90,12 +90,13 @@ public sealed partial class Tape : IForwardKernels, IDisposable
         ClearRouting();
     }
 
-    /// <summary>Lets go of what is kept about routers.</summary>
+    /// <summary>Lets go of what is kept about routers and of the rounded copies of weights.</summary>
     public void Dispose()
     {
         foreach (RouterState router in _routers)
             router.Dispose();
         _routers.Clear();
+        DisposeProducts();
     }
 
     // Runs an operation and records it. A call whose result nobody differentiates has no backward.

@@ -30,6 +30,7 @@ public sealed partial class TrainingModel
     public EvaluationResult Evaluate(TrainingBatch batch, Span<float> rowLosses = default)
     {
         (_tape.IsRecording, _tape.CountsLoads) = (false, false);
+        _tape.WeightsChanged();
         try
         {
             bool withMtp = HasMtpRows(batch);
@@ -54,6 +55,7 @@ public sealed partial class TrainingModel
         StepSums sums = new(microBatches, _weights.Mtp is not null);
         (_tape.BalanceLoss, _tape.RouterZLoss) = (factors.Balance, factors.RouterZ);
         _tape.BeginStep();
+        _tape.WeightsChanged();
         foreach (TrainingBatch batch in microBatches)
         {
             try

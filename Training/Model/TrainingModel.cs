@@ -33,12 +33,15 @@ public sealed partial class TrainingModel : IDisposable
         _options = options ?? new TrainingModelOptions();
         if (_options.Trained == TrainedPart.MtpHead && !withMtp)
             throw new InvalidInputException("The MTP head alone is to be trained, but the model has none.");
-        _tape = new Tape(kernels, _workspace);
+        _tape = new Tape(kernels, _workspace) { Precision = _options.Precision };
         _weights = new WeightLoader(configuration, source, _tape).Load(withMtp);
         ForwardContext context = new(_tape, _workspace) { Runner = _options.Recompute ? _tape.RunRecomputed : null };
         _model = new MellumModel(configuration, _weights, context, _options.CacheFormat ?? kernels.ActivationType);
         _parameters = new TrainingParameters(kernels.ActivationType, _options.Trained, _tape);
         _parameters.Add(configuration, _weights);
+        foreach (LayerWeights layer in _weights.Mtp is { } mtp ? _weights.Layers.Append(mtp.Layer) : _weights.Layers)
+            if (layer.Router is { } router)
+                _tape.AddRouter(router.Rows);
     }
 
     /// <summary>The shape.</summary>
@@ -61,6 +64,9 @@ public sealed partial class TrainingModel : IDisposable
 
     /// <summary>The bytes of the one cache through which attention reads keys and values.</summary>
     public long CacheBytes => _cache?.ByteLength ?? 0;
+
+    /// <summary>The bytes of the rounded copies of weights; 0 in F32, and before the first step.</summary>
+    public long RoundedWeightBytes => _tape.RoundedWeightBytes;
 
     /// <summary>Sets all gradients to zero.</summary>
     public unsafe void ZeroGradients()

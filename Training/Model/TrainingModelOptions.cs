@@ -18,6 +18,9 @@ public enum TrainedPart
 /// <summary>How a model is trained.</summary>
 public sealed record TrainingModelOptions
 {
+    /// <summary>How products round their operands.</summary>
+    public TrainingPrecision Precision { get; init; }
+
     /// <summary>Which parameters are trained.</summary>
     public TrainedPart Trained { get; init; } = TrainedPart.Whole;
 
