@@ -65,7 +65,7 @@ internal sealed class DemoReport(DemoCorpus corpus, TokenizerTrainingReport toke
         if (_speculative is { } fast)
             yield return ["speculative decoding", Quantity.Text($"{fast.Decode.Median:F0} tokens per second ({fast.Decode.Median / _plain.Decode.Median:F2} times), {fast.Statistics.TokensPerPass:F2} tokens per pass, {100 * fast.Statistics.Acceptance:F0} % of the drafts accepted")];
         yield return ["time", StepLine.Duration(Time)];
-        yield return ["checkpoint", Checkpoint];
+        yield return ["checkpoint", RunSession.Shown(Checkpoint)];
     }
 
     /// <summary>The fields of the JSON object.</summary>

@@ -10,22 +10,16 @@ namespace Mellum2.Managed.Cli;
 /// <param name="Continuation">What the model wrote.</param>
 internal sealed record DemoSample(string Prompt, string Continuation)
 {
-    private const int PromptTokens = 64;
+    private const int PromptBytes = 240;
     private const int Tokens = 96;
 
-    /// <summary>Whole lines out of the middle of the longest document.</summary>
-    public static string PromptOf(Tokenizer tokenizer, string documents)
+    /// <summary>Whole lines out of the middle of a file: of the kind that there are most of, the one of middle length.</summary>
+    public static string PromptOf(IReadOnlyList<SourceFile> files)
     {
-        using TokenDataset set = TokenDataset.Open(documents);
-        long longest = 0;
-        for (long item = 1; item < set.Count; item++)
-            if (set.LengthOf(item) > set.LengthOf(longest))
-                longest = item;
-        int[] ids = set.Read(longest);
-        int first = ids.Length / 3;
-        string text = tokenizer.Decode(ids.AsSpan(first, Math.Min(PromptTokens, ids.Length - first)), skipSpecial: true);
-        int begin = text.IndexOf('\n', StringComparison.Ordinal) + 1, end = text.LastIndexOf('\n') + 1;
-        return begin > 0 && end > begin ? text[begin..end] : text;
+        SourceFile[] usual = [.. files.GroupBy(file => Path.GetExtension(file.Path)).MaxBy(group => group.Sum(file => file.ByteLength))!.OrderBy(file => file.ByteLength)];
+        string text = TextFiles.Read(usual[usual.Length / 2].Path).ReplaceLineEndings("\n");
+        int begin = text.IndexOf('\n', text.Length / 3) + 1, end = text.LastIndexOf('\n', Math.Min(begin + PromptBytes, text.Length) - 1) + 1;
+        return end > begin ? text[begin..end] : text[..Math.Min(PromptBytes, text.Length)];
     }
 
     /// <summary>Lets a checkpoint go on with a prompt.</summary>

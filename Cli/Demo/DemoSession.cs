@@ -16,8 +16,12 @@ internal sealed class DemoSession
     private const double LearningRate = 5e-3;
     private const double FillInTheMiddleRate = 0.5;
     private const double HeldOutShare = 0.1;
-    private const int EvaluationBatches = 16;
-    private const int Evaluations = 10;
+    private const int EvaluationBatches = 4;
+    private const int Evaluations = 8;
+
+    // A short run has little time for either.
+    private const int LeastWarmUp = 20;
+    private const double DecayShare = 0.3;
 
     // Steps of the trial run; the first ones allocate and compile and do not count.
     private const int TrialSteps = 9, TrialStepsBefore = 4;
@@ -71,7 +75,7 @@ internal sealed class DemoSession
         Tokenize(tokenizer, _corpus.Training, _folder.Training);
         if (_corpus.HeldOut.Count > 0)
             Tokenize(tokenizer, _corpus.HeldOut, _folder.HeldOut);
-        string prompt = DemoSample.PromptOf(tokenizer, _corpus.HeldOut.Count > 0 ? _folder.HeldOut : _folder.Training);
+        string prompt = DemoSample.PromptOf(_corpus.HeldOut.Count > 0 ? _corpus.HeldOut : _corpus.Training);
         RunConfiguration run = _settings.Apply(Plan(MeasureSteps()));
 
         DemoReport report = new(_corpus, trained);
@@ -157,6 +161,7 @@ internal sealed class DemoSession
             Batch = new BatchSettings(Rows),
             Steps = steps,
             Optimizer = new OptimizerSettings { LearningRate = LearningRate },
+            Schedule = new ScheduleSettings { WarmUp = Math.Min(steps / 4, Math.Max(LeastWarmUp, steps / 20)), Decay = (long)(DecayShare * steps) },
             Evaluation = new EvaluationSettings(every, EvaluationBatches, AtStart: true),
             Checkpoints = new CheckpointSettings(every),
             Threads = _settings.Threads ?? 0,
@@ -212,11 +217,11 @@ internal sealed class DemoSession
             _terminal.WriteJson(report.Write);
         else
             _terminal.WriteTable(["", ""], report.Rows());
-        string model = RunSession.Quoted(report.Checkpoint);
-        _terminal.Note($"Curves: {Path.Combine(_folder.Run, CurvePicture.FileName)}. Now try:");
+        string model = RunSession.Shown(report.Checkpoint);
+        _terminal.Note($"Curves: {RunSession.Shown(Path.Combine(_folder.Run, CurvePicture.FileName))}. Now try:");
         _terminal.Note($"  mellum2 generate --model {model} --prompt TEXT --temperature 0.6 --top-p 0.95");
         _terminal.Note($"  mellum2 generate --model {model} --file FILE --line L --column C");
-        _terminal.Note($"  mellum2 train {RunSession.Quoted(Path.Combine(_folder.Run, RunFolder.ConfigurationName))} --set steps=5000 --output runs/longer");
+        _terminal.Note($"  mellum2 train {RunSession.Shown(Path.Combine(_folder.Run, RunFolder.ConfigurationName))} --set steps=5000 --output runs/longer");
     }
 
     /// <summary>Times steps and says nothing.</summary>

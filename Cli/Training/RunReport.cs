@@ -20,7 +20,7 @@ internal static class RunReport
                 yield return row;
         if (summary.Best is { } best)
             yield return ["best validation loss", Quantity.Text($"{best.Loss:F4} (step {best.Step})")];
-        yield return ["checkpoint", checkpoint];
+        yield return ["checkpoint", RunSession.Shown(checkpoint)];
     }
 
     /// <summary>The rows of an evaluation.</summary>

@@ -26,10 +26,14 @@ internal static class RunSession
 
     /// <summary>How to go on with a run that was stopped.</summary>
     public static string ResumeHint(TrainingSummary summary, string folder) => Quantity.Text(
-        $"Stopped after step {summary.Step}; {summary.LastCheckpoint} has all of it. To go on: mellum2 train --resume {Quoted(folder)}");
+        $"Stopped after step {summary.Step}; {Shown(summary.LastCheckpoint)} has all of it. To go on: mellum2 train --resume {Shown(folder)}");
 
-    /// <summary>A path as a shell takes it.</summary>
-    public static string Quoted(string path) => path.Contains(' ', StringComparison.Ordinal) ? $"\"{path}\"" : path;
+    /// <summary>A path as a shell takes it here.</summary>
+    public static string Shown(string path)
+    {
+        string relative = Path.GetRelativePath(".", path), shown = relative.StartsWith("..", StringComparison.Ordinal) ? path : relative;
+        return shown.Contains(' ', StringComparison.Ordinal) ? $"\"{shown}\"" : shown;
+    }
 
     private static int Run(Terminal terminal, TrainSettings settings, RunConfiguration? run, string folder, Func<TrainerOptions, Trainer> create)
     {
@@ -62,7 +66,7 @@ internal static class RunSession
             terminal.Note(ResumeHint(summary, folder));
             return ExitCode.Cancelled;
         }
-        terminal.Note($"Curves: {Path.Combine(folder, CurvePicture.FileName)}. To generate: mellum2 generate --model {Quoted(checkpoint)} --prompt TEXT");
+        terminal.Note($"Curves: {Shown(Path.Combine(folder, CurvePicture.FileName))}. To generate: mellum2 generate --model {Shown(checkpoint)} --prompt TEXT");
         return ExitCode.Success;
     }
 }

@@ -63,7 +63,7 @@ internal static class SweepSession
         if (all.Count > 0)
         {
             CurvePicture.Save(picture, all, CurveAxis.Steps);
-            terminal.Note($"Curves of all runs: {picture}");
+            terminal.Note($"Curves of all runs: {RunSession.Shown(picture)}");
         }
         return ExitCode.Success;
     }
