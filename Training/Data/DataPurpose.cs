@@ -11,5 +11,4 @@ internal static class DataPurpose
     public const uint Permutation = 0x4441_0020;
     public const uint HeldOut = 0x4441_0030;
     public const uint ValidationOrder = 0x4441_0031;
-    public const uint FirstWeights = 0x4441_0040;
 }

@@ -39,7 +39,7 @@ internal sealed class RunModel : IDisposable
             bool hasMtp = run.Model.Mtp ?? shape.MtpLayerCount != 0;
             shape = Extended(shape, run);
             Require(shape, tokenizer, run);
-            return new RunModel(shape, hasMtp, new InitialWeights(shape.InitializerRange, run.Seed), null);
+            return new RunModel(shape, hasMtp, new InitialWeights(shape, run.Seed), null);
         }
         ModelConfiguration configuration = ModelConfiguration.Load(folder);
         Checkpoint checkpoint = Checkpoint.Open(folder);
@@ -49,7 +49,7 @@ internal sealed class RunModel : IDisposable
             configuration = Extended(configuration, run);
             Require(configuration, tokenizer, run);
             IWeightSource weights = hasMtp && !isThere
-                ? new CheckpointWithNewHead(checkpoint, new InitialWeights(configuration.InitializerRange, run.Seed))
+                ? new FreshMtpHead(checkpoint, new InitialWeights(configuration, run.Seed))
                 : checkpoint;
             return new RunModel(configuration, hasMtp, weights, checkpoint);
         }
