@@ -24,6 +24,9 @@ public sealed partial class Tape
     /// <summary>The routers in the order in which a micro-batch calls them.</summary>
     public IReadOnlyList<RouterState> Routers => _routers;
 
+    /// <summary>Makes the next router known, which otherwise its first call does: too late for <see cref="RouterState.StepRows"/>.</summary>
+    public void AddRouter(int experts) => _routers.Add(new RouterState(experts));
+
     /// <summary>Says that a step begins: no loads have been counted.</summary>
     public void BeginStep()
     {

@@ -39,6 +39,9 @@ public sealed partial class TrainingModel : IDisposable
         _model = new MellumModel(configuration, _weights, context, _options.CacheFormat ?? kernels.ActivationType);
         _parameters = new TrainingParameters(kernels.ActivationType, _options.Trained, _tape);
         _parameters.Add(configuration, _weights);
+        foreach (LayerWeights layer in _weights.Mtp is { } mtp ? _weights.Layers.Append(mtp.Layer) : _weights.Layers)
+            if (layer.Router is { } router)
+                _tape.AddRouter(router.Rows);
     }
 
     /// <summary>The shape.</summary>

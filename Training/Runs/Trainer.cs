@@ -163,6 +163,7 @@ public sealed partial class Trainer : IDisposable
     private static TrainingModel CreateModel(RunSetup setup, ITrainingKernels kernels) =>
         new(setup.Model.Configuration, setup.Model.Weights, setup.Model.HasMtp, kernels, new TrainingModelOptions
         {
+            Precision = setup.Run.Precision,
             Trained = setup.Run.Model.Trained,
             Recompute = setup.Run.Recompute,
             // What inference keeps: float32 of a float32 checkpoint, BF16 of all others.
