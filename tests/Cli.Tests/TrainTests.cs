@@ -73,7 +73,7 @@ public sealed class TrainTests
             Assert.Contains(name, texts);
         CommandRun again = CommandRun.Of([.. args, "--json"]).Succeeded();
         Assert.DoesNotContain("Run 1 of 4", again.Error, StringComparison.Ordinal);
-        Assert.Equal(rows.Select(row => row[4]), again.Json.GetProperty("runs").EnumerateArray().Select(one => one.GetProperty("run").GetString()));
+        Assert.Equal(rows.Select(row => row[5]), again.Json.GetProperty("runs").EnumerateArray().Select(one => one.GetProperty("run").GetString()));
         Assert.Equal("1e-3", again.Json.GetProperty("runs")[0].GetProperty("values").GetProperty("optimizer.learning_rate").GetString());
     }
 
