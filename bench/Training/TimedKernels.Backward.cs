@@ -128,10 +128,11 @@ internal sealed unsafe partial class TimedKernels
     }
 
     public void HeadCrossEntropy(
-        Tensor states, WeightMatrix head, Tensor targets, CrossEntropyParameters parameters, Tensor losses, Tensor rowLosses, Tensor lse, Tensor? dStates, Tensor? dHead)
+        Tensor states, WeightMatrix head, Tensor targets, CrossEntropyParameters parameters, Tensor losses, Tensor rowLosses, Tensor lse, Tensor? dStates, Tensor? dHead,
+        Tensor? correct = null)
     {
         long start = Stopwatch.GetTimestamp();
-        kernels.HeadCrossEntropy(states, head, targets, parameters, losses, rowLosses, lse, dStates, dHead);
+        kernels.HeadCrossEntropy(states, head, targets, parameters, losses, rowLosses, lse, dStates, dHead, correct);
         times.Add("head and cross-entropy", start, 2.0 * states.Rows * head.Rows * head.Columns * (1 + (dStates is null ? 0 : 1) + (dHead is null ? 0 : 1)));
     }
 
@@ -140,5 +141,26 @@ internal sealed unsafe partial class TimedKernels
         long start = Stopwatch.GetTimestamp();
         kernels.RmsNormBackward(x, weight, epsilon, dy, dx, dw);
         times.Add("norm, backward", start);
+    }
+
+    public void RoundToFloat8(Tensor x, Tensor? order, int slots, Tensor offsets, DType format, Tensor y, Tensor inverses)
+    {
+        long start = Stopwatch.GetTimestamp();
+        kernels.RoundToFloat8(x, order, slots, offsets, format, y, inverses);
+        times.Add("rounding", start);
+    }
+
+    public void ScaleSegments(Tensor y, Tensor offsets, Tensor a, Tensor b)
+    {
+        long start = Stopwatch.GetTimestamp();
+        kernels.ScaleSegments(y, offsets, a, b);
+        times.Add("rounding", start);
+    }
+
+    public void AddScaledSegments(Tensor x, Tensor a, Tensor b, int first, ReadOnlySpan<Tensor> sums)
+    {
+        long start = Stopwatch.GetTimestamp();
+        kernels.AddScaledSegments(x, a, b, first, sums);
+        times.Add("rounding", start);
     }
 }
