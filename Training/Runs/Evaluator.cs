@@ -35,7 +35,7 @@ internal sealed class Evaluator
         if (batch.Rows > 0)
             Take(batch);
         foreach (int label in _batches.SelectMany(one => one.Labels))
-            if (label != SampleLabels.Masked && !tokenizer.IsSpecial(label))
+            if (label != SampleLabels.Masked)
                 _bytes += tokenizer.Bytes(label).Length;
     }
 

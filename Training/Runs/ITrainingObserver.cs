@@ -156,7 +156,7 @@ public sealed record EvaluationMetrics
     /// <summary>Mean cross-entropy of the MTP head.</summary>
     public required double MtpLoss { get; init; }
 
-    /// <summary>The cross-entropy of all predicted tokens in bits, over the bytes of their text.</summary>
+    /// <summary>The cross-entropy of all predicted tokens in bits, over the bytes of their text, that of control tokens too.</summary>
     public required double BitsPerByte { get; init; }
 
     /// <summary>The share of next tokens that are the likeliest.</summary>
