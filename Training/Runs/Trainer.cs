@@ -42,9 +42,9 @@ public sealed partial class Trainer : IDisposable
             TrainingState? state = setup.Checkpoint?.State;
             _pool = Made(new WorkerPool(run.Threads));
             ITrainingKernels kernels = SimdKernels.Create(_pool);
-            Model = Made(CreateModel(setup, kernels));
+            Model = Made(new TrainingModel(setup.Model.Configuration, setup.Model.Weights, setup.Model.HasMtp, kernels, RunMemory.ModelOptions(run)));
             setup.Model.Dispose();
-            _optimizer = Made(new TrainingOptimizer((IOptimizerKernels)kernels, Groups(run, setup.Model, Model), [.. Model.Parameters], OptionsOf(run.Optimizer)));
+            _optimizer = Made(new TrainingOptimizer((IOptimizerKernels)kernels, RunMemory.Groups(run, setup.Model.Configuration, setup.Model.HasMtp), [.. Model.Parameters], OptionsOf(run.Optimizer)));
             _schedule = run.Schedule.Create(run.Optimizer.LearningRate, run.Steps);
             _factors = new LossFactors(setup.Model.HasMtp ? (float)run.Losses.Mtp : 0, (float)run.Losses.Balance, (float)run.Losses.Z);
             _cost = new TrainingCost(setup.Model.Configuration, setup.Model.HasMtp, run.Model.Trained);
@@ -160,25 +160,10 @@ public sealed partial class Trainer : IDisposable
         }
     }
 
-    private static TrainingModel CreateModel(RunSetup setup, ITrainingKernels kernels) =>
-        new(setup.Model.Configuration, setup.Model.Weights, setup.Model.HasMtp, kernels, new TrainingModelOptions
-        {
-            Precision = setup.Run.Precision,
-            Trained = setup.Run.Model.Trained,
-            Recompute = setup.Run.Recompute,
-            // What inference keeps: float32 of a float32 checkpoint, BF16 of all others.
-            CacheFormat = setup.Run.Precision == TrainingPrecision.F32 ? DType.F32 : DType.BF16,
-        });
-
     private static TrainingOptimizerOptions OptionsOf(OptimizerSettings settings) => new(
         new MuonOptions(settings.Momentum, settings.WeightDecay, settings.Scale, Coefficients: settings.Coefficients),
         new AdamWOptions(settings.Beta1, settings.Beta2, settings.Epsilon, settings.WeightDecay),
         settings.Clip == 0 ? double.PositiveInfinity : settings.Clip);
-
-    /// <summary>Which optimizer has which of the parameters that are trained.</summary>
-    private static ParameterGroups Groups(RunConfiguration run, RunModel model, TrainingModel trained) => run.Optimizer.Kind == OptimizerKind.AdamW
-        ? new ParameterGroups([], [.. trained.Parameters.Select(parameter => new AdamWEntry(parameter.Name, parameter.Weight.Shape.Rank == 2))])
-        : ParameterGroups.For(model.Configuration, model.HasMtp, run.Optimizer.SplitGateUp, run.Model.Trained);
 
     private TrainingPlan PlanOf(ITrainingKernels kernels)
     {
@@ -195,6 +180,7 @@ public sealed partial class Trainer : IDisposable
             TrainedParameters = Model.Parameters.Sum(parameter => parameter.Weight.Count),
             ActiveParameters = _cost.ActiveParameters,
             Kernels = kernels.Description,
+            Memory = _setup.Memory,
             FirstStep = _step + 1,
             Steps = run.Steps,
             TokensPerStep = (long)run.Batch.Rows * run.Batch.Accumulation * _setup.Data.Length,

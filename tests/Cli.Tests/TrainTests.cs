@@ -89,6 +89,8 @@ public sealed class TrainTests
         Refuse(ExitCode.InvalidInput, "optimizer.learing_rate is unknown; the nearest known key is optimizer.learning_rate", "train", file, "--output", run, "--set", "optimizer.learing_rate=3");
         Refuse(ExitCode.InvalidInput, "batch.rows", "train", file, "--output", run, "--set", "batch.rows=many");
         Refuse(ExitCode.InvalidInput, "has no file", "train", file, "--output", run, "--set", "data.sources.0.path=" + JsonSerializer.Serialize(empty));
+        Refuse(
+            ExitCode.InvalidInput, "of memory are available", "train", file, "--output", run, "--set", "model.name=mellum2-12b", "model.shape={\"num_hidden_layers\":1024}");
         Refuse(ExitCode.InvalidInput, "is not empty", "train", file, "--output", full);
         Refuse(ExitCode.InvalidInput, "cannot be read", "train", Path.Combine(folder.Path, "none.json"));
         Refuse(ExitCode.InvalidInput, "holds no run", "train", "--resume", full);
