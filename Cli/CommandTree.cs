@@ -25,6 +25,7 @@ internal static class CommandTree
             ConvertVerb.Create(terminal),
             DataVerb.Create(terminal),
             TokenizerVerb.Create(terminal),
+            TrainVerb.Create(terminal),
             EvalVerb.Create(terminal),
             PlotVerb.Create(terminal),
             TraceVerb.Create(terminal),
@@ -53,7 +54,7 @@ internal static class CommandTree
             bool isBare = parsed.CommandResult.Command is RootCommand && parsed.Tokens.Count == 0;
             string verb = parsed.CommandResult.Command is RootCommand ? "" : NameOf(parsed.CommandResult) + " ";
             foreach (string message in parsed.Errors.Select(error => error.Message).Distinct(StringComparer.Ordinal))
-                terminal.Note(isBare ? "A verb is needed: generate, chat, tokenize, inspect, convert, data, tokenizer, eval, plot, trace, bench or doctor." : message);
+                terminal.Note(isBare ? "A verb is needed: generate, chat, tokenize, inspect, convert, data, tokenizer, train, eval, plot, trace, bench or doctor." : message);
             terminal.Note($"mellum2 {verb}--help lists what there is.");
             return ExitCode.Usage;
         }

@@ -46,6 +46,21 @@ internal static class Examples
             "mellum2 tokenizer train --input ./src --extension cs --vocabulary 16384 --output ./tokenizer",
             "mellum2 tokenize --model ./tokenizer --prompt \"int x = 42;\"",
         ],
+        "train" =>
+        [
+            "mellum2 train --demo ./src",
+            "mellum2 train run.json --output ./run --set steps=2000 batch.rows=32",
+            "mellum2 train --resume ./run",
+            "mellum2 train run.json --sweep optimizer.learning_rate=1e-3,3e-3,1e-2 --output ./sweep",
+            "",
+            "A run file; every value but data.sources may be left out, and run.json in the run's folder has all of them:",
+            "  {",
+            "    \"model\": { \"name\": \"mini\", \"shape\": { \"num_hidden_layers\": 6 } },",
+            "    \"data\": { \"sources\": [{ \"path\": \"./src\", \"extensions\": [\"cs\"], \"fim\": 0.5 }], \"length\": 256 },",
+            "    \"batch\": { \"rows\": 16 }, \"steps\": 1000,",
+            "    \"optimizer\": { \"kind\": \"muon\", \"learning_rate\": 5e-3 }, \"precision\": \"f32\"",
+            "  }",
+        ],
         "eval" =>
         [
             "mellum2 eval --model ./run/checkpoints/best --input ./src --extension cs",
