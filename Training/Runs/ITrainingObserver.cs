@@ -113,6 +113,9 @@ public sealed record StepMetrics
     /// <summary>The routers' z-losses, with their factor.</summary>
     public required double RouterZ { get; init; }
 
+    /// <summary>The sum of the model's own loss terms (<see cref="TrainingModel.LossTerms"/>); 0 without any.</summary>
+    public required double Extra { get; init; }
+
     /// <summary>The global norm of the gradient before clipping.</summary>
     public required double GradientNorm { get; init; }
 

@@ -39,6 +39,8 @@ internal sealed class MetricsFile : IDisposable
         Number(json, "mtp_acceptance", step.MtpAcceptance);
         Number(json, "balance", step.Balance);
         Number(json, "z", step.RouterZ);
+        if (step.Extra != 0)
+            Number(json, "extra", step.Extra);
         Number(json, "gradient_norm", step.GradientNorm);
         Number(json, "learning_rate", step.LearningRate);
         json.WriteNumber("skipped", step.Skipped);

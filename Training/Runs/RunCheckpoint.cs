@@ -91,11 +91,20 @@ internal static unsafe class RunCheckpoint
     /// <summary>Removes a checkpoint; a half of one never has its name.</summary>
     public static void Delete(string folder)
     {
-        if (!Directory.Exists(folder))
-            return;
         string doomed = folder + Partial;
-        Directory.Move(folder, doomed);
-        Directory.Delete(doomed, recursive: true);
+        try
+        {
+            if (Directory.Exists(doomed))
+                Directory.Delete(doomed, recursive: true);
+            if (!Directory.Exists(folder))
+                return;
+            Directory.Move(folder, doomed);
+            Directory.Delete(doomed, recursive: true);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new InvalidInputException($"The checkpoint {folder} cannot be removed: {e.Message.TrimEnd('.')}.", e);
+        }
     }
 
     /// <summary>Copies the files of a tokenizer.</summary>

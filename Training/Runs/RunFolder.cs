@@ -16,7 +16,7 @@ public sealed class RunFolder : IDisposable
     /// <summary>The metrics' file.</summary>
     public const string MetricsName = "metrics.jsonl";
 
-    private const string LockName = ".lock", DataName = "data", StepPrefix = "step-";
+    private const string LockName = ".lock", DataName = "data", TokenizerName = "tokenizer", StepPrefix = "step-";
     private FileStream? _lock;
 
     private RunFolder(string path) => Path = System.IO.Path.GetFullPath(path);
@@ -31,7 +31,7 @@ public sealed class RunFolder : IDisposable
     public string MetricsFile => In(MetricsName);
 
     /// <summary>The tokenizer's files.</summary>
-    public string Tokenizer => In("tokenizer");
+    public string Tokenizer => In(TokenizerName);
 
     /// <summary>Data that was tokenised for this run.</summary>
     public string Data => In(DataName);
@@ -66,7 +66,7 @@ public sealed class RunFolder : IDisposable
     {
         if (HoldsRun(path))
             throw new InvalidInputException($"{path} holds a run already; resume it, or name another folder.");
-        if (File.Exists(path) || (Directory.Exists(path) && Directory.EnumerateFileSystemEntries(path).Any(entry => System.IO.Path.GetFileName(entry) is not (LockName or DataName))))
+        if (File.Exists(path) || (Directory.Exists(path) && !IsUnfinished(path)))
             throw new InvalidInputException($"{path} is not empty; a new folder is expected for a run.");
         RunFolder folder = new(path);
         folder.Lock();
@@ -98,6 +98,14 @@ public sealed class RunFolder : IDisposable
     {
         _lock?.Dispose();
         _lock = null;
+    }
+
+    // Empty, or taken by a run that never came to its first step: the lock's file tells that it is no folder of someone else.
+    private static bool IsUnfinished(string path)
+    {
+        string[] entries = [.. Directory.EnumerateFileSystemEntries(path).Select(entry => System.IO.Path.GetFileName(entry)!)];
+        return entries.Length == 0
+            || (entries.Contains(LockName) && entries.All(entry => entry is LockName or DataName or TokenizerName or ConfigurationName + ".partial"));
     }
 
     private string In(string name) => System.IO.Path.Combine(Path, name);

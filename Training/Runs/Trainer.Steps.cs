@@ -33,6 +33,7 @@ public sealed partial class Trainer
             MtpAcceptance = result.MtpRows == 0 ? double.NaN : (double)result.MtpAccepted / result.MtpRows,
             Balance = result.Losses.Balance,
             RouterZ = result.Losses.RouterZ,
+            Extra = result.Losses.Extra,
             GradientNorm = clip.Norm,
             LearningRate = learningRate,
             Skipped = _skipped,

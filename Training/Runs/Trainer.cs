@@ -176,16 +176,9 @@ public sealed partial class Trainer : IDisposable
         settings.Clip == 0 ? double.PositiveInfinity : settings.Clip);
 
     /// <summary>Which optimizer has which of the parameters that are trained.</summary>
-    private static ParameterGroups Groups(RunConfiguration run, RunModel model, TrainingModel trained)
-    {
-        HashSet<string> names = [.. trained.Parameters.Select(parameter => parameter.Name)];
-        if (run.Optimizer.Kind == OptimizerKind.AdamW)
-            return new ParameterGroups([], [.. trained.Parameters.Select(parameter => new AdamWEntry(parameter.Name, parameter.Weight.Shape.Rank == 2))]);
-        ParameterGroups all = ParameterGroups.For(model.Configuration, model.HasMtp, run.Optimizer.SplitGateUp);
-        return new ParameterGroups(
-            [.. all.Muon.Where(group => names.Contains(group.Matrices[0][0]))],
-            [.. all.AdamW.Where(entry => names.Contains(entry.Name))]);
-    }
+    private static ParameterGroups Groups(RunConfiguration run, RunModel model, TrainingModel trained) => run.Optimizer.Kind == OptimizerKind.AdamW
+        ? new ParameterGroups([], [.. trained.Parameters.Select(parameter => new AdamWEntry(parameter.Name, parameter.Weight.Shape.Rank == 2))])
+        : ParameterGroups.For(model.Configuration, model.HasMtp, run.Optimizer.SplitGateUp, run.Model.Trained);
 
     private TrainingPlan PlanOf(ITrainingKernels kernels)
     {

@@ -139,6 +139,20 @@ public sealed class RobustnessTests
     }
 
     [Fact]
+    public void A_start_that_failed_can_be_tried_again_in_its_folder()
+    {
+        using TestRun test = new();
+        string folder = test.NewPath(), one = test.Write("one.txt", "a b");
+        Sentence(() => Trainer.Start(test.Configuration($"data.sources.0.path={one}"), folder));
+        // As if the process had been killed before the run's file was written.
+        Directory.CreateDirectory(Path.Combine(folder, "tokenizer"));
+        using (Trainer.Start(test.Configuration(), folder))
+            Assert.True(RunFolder.HoldsRun(folder));
+        string foreign = Path.GetDirectoryName(test.Write("foreign/tokenizer", "of someone else"))!;
+        Assert.Contains("is not empty", Sentence(() => Trainer.Start(test.Configuration(), foreign)), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void A_shard_that_is_cut_or_altered_is_refused()
     {
         using TestRun test = new();
