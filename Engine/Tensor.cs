@@ -2,6 +2,12 @@ using System.Runtime.CompilerServices;
 
 namespace Mellum2.Managed.Engine;
 
+/// <summary>Makes a tensor whose memory has room for at least <paramref name="capacity"/> bytes: <see cref="Tensor.AllocateBytes"/>, or one like it.</summary>
+/// <param name="type">The format of the elements.</param>
+/// <param name="shape">The lengths of the dimensions.</param>
+/// <param name="capacity">The bytes; 0 for those of the elements.</param>
+public delegate Tensor TensorAllocator(DType type, Shape shape, long capacity = 0);
+
 /// <summary>
 /// A dense row-major array of numbers of one format on one device. Its identity matters: gradients are kept by
 /// tensor. The bytes lie in native memory or in a mapped file and belong to whoever created the tensor.
@@ -44,6 +50,9 @@ public sealed unsafe class Tensor : IDisposable
     /// <summary>The length of the last dimension.</summary>
     public int Columns => Shape.Columns;
 
+    /// <summary>Whether there are bytes behind the tensor; see <see cref="WithoutMemory"/>.</summary>
+    public bool HasMemory => _data is not null;
+
     /// <summary>The first byte.</summary>
     public byte* Data => _data;
 
@@ -56,6 +65,10 @@ public sealed unsafe class Tensor : IDisposable
         NativeBuffer buffer = new(Math.Max(capacity, checked(shape.Count * type.Size())));
         return new Tensor(type, shape, buffer.Pointer, buffer.ByteLength, buffer);
     }
+
+    /// <summary>A tensor that only says how large it would be: for planning. Its elements must not be touched.</summary>
+    public static Tensor WithoutMemory(DType type, Shape shape, long capacity = 0) =>
+        new(type, shape, null, Math.Max(capacity, checked(shape.Count * type.Size())), null);
 
     /// <summary>A tensor over a mapped range of a file, which it owns from now on.</summary>
     public static Tensor OverView(DType type, Shape shape, MappedView view)
@@ -74,7 +87,7 @@ public sealed unsafe class Tensor : IDisposable
             throw new ArgumentOutOfRangeException(nameof(firstRow), $"Rows {firstRow} to {firstRow + count} are not all in {this}.");
         Shape shape = new(count, Columns);
         long rowBytes = (long)Columns * Type.Size();
-        return new Tensor(Type, shape, _data + firstRow * rowBytes, count * rowBytes, null);
+        return new Tensor(Type, shape, HasMemory ? _data + firstRow * rowBytes : null, count * rowBytes, null);
     }
 
     /// <summary>Copies <paramref name="values"/> into a new tensor.</summary>

@@ -14,13 +14,15 @@ public interface IWorkspace
 /// The workspace of inference: released memory is handed out again at once, so that a pass whose shapes have been
 /// seen before allocates nothing. Not thread-safe: one pass at a time.
 /// </summary>
-public sealed class PooledWorkspace : IWorkspace, IDisposable
+/// <param name="allocate">Where memory comes from; null for <see cref="Tensor.AllocateBytes"/>.</param>
+public sealed class PooledWorkspace(TensorAllocator? allocate = null) : IWorkspace, IDisposable
 {
     // Capacities are rounded up to a quarter of a power of two: at most 25 % is wasted and shapes of similar size
     // share their memory.
     private const int StepsPerOctave = 4;
     private readonly Stack<Tensor>[] _free = new Stack<Tensor>[64 * StepsPerOctave];
     private readonly List<Tensor> _all = [];
+    private readonly TensorAllocator _allocate = allocate ?? Tensor.AllocateBytes;
 
     /// <summary>The bytes that the workspace holds, in use or not.</summary>
     public long ByteLength { get; private set; }
@@ -36,7 +38,7 @@ public sealed class PooledWorkspace : IWorkspace, IDisposable
             reused.Reinterpret(type, shape);
             return reused;
         }
-        Tensor created = Tensor.AllocateBytes(type, shape, capacity);
+        Tensor created = _allocate(type, shape, capacity);
         _all.Add(created);
         ByteLength += capacity;
         return created;

@@ -12,7 +12,7 @@ internal sealed class EvaluationSums
     /// <summary>Those whose most probable token is the next one.</summary>
     public long Correct { get; set; }
 
-    /// <summary>The bytes of the tokens that they predict; control tokens are no text.</summary>
+    /// <summary>The bytes of the tokens that they predict, control tokens by their text.</summary>
     public long Bytes { get; set; }
 
     /// <summary>Rows of the MTP head.</summary>

@@ -72,7 +72,7 @@ internal sealed class Evaluator(Mellum mellum, CancellationToken cancel) : IDisp
         (double loss, long rows, long correct) = Score(states, _labels);
         (Sums.Loss, Sums.Rows, Sums.Correct) = (Sums.Loss + loss, Sums.Rows + rows, Sums.Correct + correct);
         foreach (int label in _labels)
-            Sums.Bytes += mellum.Tokenizer.IsSpecial(label) ? 0 : mellum.Tokenizer.Bytes(label).Length;
+            Sums.Bytes += mellum.Tokenizer.Bytes(label).Length;
         if (_model.HasMtp)
         {
             Tensor mtpStates = _model.Mtp(_mtpBatch, beforeNorm ?? states);

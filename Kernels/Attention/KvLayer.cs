@@ -11,6 +11,8 @@ namespace Mellum2.Managed.Kernels;
 /// </summary>
 public sealed unsafe class KvLayer : IDisposable
 {
+    private readonly TensorAllocator _allocate;
+
     /// <summary>The slots of a block.</summary>
     public const int BlockSlots = 16;
 
@@ -22,8 +24,10 @@ public sealed unsafe class KvLayer : IDisposable
     /// <param name="dimension">The width of a head.</param>
     /// <param name="format">F64 (reference), F32 or BF16.</param>
     /// <param name="slots">The slots to begin with; rounded up to whole tiles.</param>
-    public KvLayer(int heads, int dimension, DType format, int slots)
+    /// <param name="allocate">Where memory comes from; null for <see cref="Tensor.AllocateBytes"/>.</param>
+    public KvLayer(int heads, int dimension, DType format, int slots, TensorAllocator? allocate = null)
     {
+        _allocate = allocate ?? Tensor.AllocateBytes;
         if (format is not (DType.F64 or DType.F32 or DType.BF16))
             throw new ArgumentException($"A cache holds F64, F32 or BF16, not {format}.", nameof(format));
         (Heads, Dimension, Format) = (heads, dimension, format);
@@ -96,5 +100,5 @@ public sealed unsafe class KvLayer : IDisposable
         Values.Dispose();
     }
 
-    private Tensor Allocate(int slots) => Tensor.Allocate(Format, new Shape(slots / BlockSlots, Heads, Dimension, BlockSlots));
+    private Tensor Allocate(int slots) => _allocate(Format, new Shape(slots / BlockSlots, Heads, Dimension, BlockSlots));
 }

@@ -5,9 +5,10 @@ namespace Mellum2.Managed.Kernels;
 public sealed unsafe partial class ReferenceKernels
 {
     /// <inheritdoc/>
-    public void Route(Tensor logits, int k, bool renormalize, Tensor probabilities, Tensor experts, Tensor weights)
+    public void Route(Tensor logits, int k, bool renormalize, Tensor probabilities, Tensor experts, Tensor weights, Tensor? bias = null)
     {
         int count = logits.Columns;
+        double BiasOf(int e) => bias is null ? 0 : bias.Pointer<double>()[e];
         for (int t = 0; t < logits.Rows; t++)
         {
             double* z = logits.Pointer<double>() + (long)t * count;
@@ -26,7 +27,7 @@ public sealed unsafe partial class ReferenceKernels
             {
                 int best = -1;
                 for (int e = 0; e < count; e++)
-                    if (!new ReadOnlySpan<int>(chosen, slot).Contains(e) && (best < 0 || p[e] > p[best]))
+                    if (!new ReadOnlySpan<int>(chosen, slot).Contains(e) && (best < 0 || p[e] + BiasOf(e) > p[best] + BiasOf(best)))
                         best = e;
                 chosen[slot] = best;
                 chosenSum += p[best];

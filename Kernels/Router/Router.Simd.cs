@@ -5,26 +5,35 @@ namespace Mellum2.Managed.Kernels;
 public sealed unsafe partial class SimdKernels<TLanes>
 {
     /// <inheritdoc cref="IForwardKernels.Route"/>
-    public void Route(Tensor logits, int k, bool renormalize, Tensor probabilities, Tensor experts, Tensor weights)
+    public void Route(Tensor logits, int k, bool renormalize, Tensor probabilities, Tensor experts, Tensor weights, Tensor? bias = null)
     {
         RouteJob job = new(
             logits.Pointer<float>(), probabilities.Pointer<float>(), experts.Pointer<int>(), weights.Pointer<float>(),
-            logits.Columns, k, renormalize);
+            bias is null ? null : bias.Pointer<float>(), logits.Columns, k, renormalize);
         _pool.For(ref job, logits.Rows, Math.Max(1, ElementsPerChunk / (8 * Math.Max(1, logits.Columns))));
     }
 
     private readonly struct RouteJob(
-        float* logits, float* probabilities, int* experts, float* weights, int count, int k, bool renormalize) : IParallelJob
+        float* logits, float* probabilities, int* experts, float* weights, float* bias, int count, int k, bool renormalize) : IParallelJob
     {
         public void Run(int begin, int end, int worker)
         {
+            float* scores = stackalloc float[bias == null ? 0 : count];
             for (int t = begin; t < end; t++)
             {
                 float* p = probabilities + (long)t * count;
                 Softmax(logits + (long)t * count, p);
-                Choose(p, experts + (long)t * k);
+                if (bias != null)
+                    AddBias(p, scores);
+                Choose(bias == null ? p : scores, experts + (long)t * k);
                 Weigh(p, experts + (long)t * k, weights + (long)t * k);
             }
+        }
+
+        private void AddBias(float* p, float* scores)
+        {
+            for (int e = 0; e < count; e++)
+                scores[e] = p[e] + bias[e];
         }
 
         private void Softmax(float* z, float* p)
@@ -54,15 +63,15 @@ public sealed unsafe partial class SimdKernels<TLanes>
         }
 
         // Insertion into the list of the best so far: what comes later goes behind its equals.
-        private void Choose(float* p, int* chosen)
+        private void Choose(float* scores, int* chosen)
         {
             int filled = 0;
             for (int e = 0; e < count; e++)
             {
-                if (filled == k && !(p[e] > p[chosen[k - 1]]))
+                if (filled == k && !(scores[e] > scores[chosen[k - 1]]))
                     continue;
                 int at = filled < k ? filled++ : k - 1;
-                for (; at > 0 && p[e] > p[chosen[at - 1]]; at--)
+                for (; at > 0 && scores[e] > scores[chosen[at - 1]]; at--)
                     chosen[at] = chosen[at - 1];
                 chosen[at] = e;
             }

@@ -21,20 +21,21 @@ public sealed class KvCache : IDisposable
     /// Whether all layers write to the same memory, which has room for the whole context at once: for passes over whole sequences,
     /// which read what they have just written.
     /// </param>
-    public KvCache(CachePlan plan, bool shareLayers = false)
+    /// <param name="allocate">Where memory comes from; null for <see cref="Tensor.AllocateBytes"/>.</param>
+    public KvCache(CachePlan plan, bool shareLayers = false, TensorAllocator? allocate = null)
     {
         Plan = plan;
         _layers = new KvLayer[plan.LayerCount];
         ModelConfiguration configuration = plan.Configuration;
         if (shareLayers)
         {
-            Array.Fill(_layers, new KvLayer(configuration.KeyValueHeadCount, configuration.HeadSize, plan.Format, plan.Context));
+            Array.Fill(_layers, new KvLayer(configuration.KeyValueHeadCount, configuration.HeadSize, plan.Format, plan.Context, allocate));
             return;
         }
         for (int i = 0; i < _layers.Length; i++)
         {
             int slots = plan.IsRing(i) ? plan.RingSlots : Math.Min(plan.Context, InitialSlots);
-            _layers[i] = new KvLayer(configuration.KeyValueHeadCount, configuration.HeadSize, plan.Format, slots);
+            _layers[i] = new KvLayer(configuration.KeyValueHeadCount, configuration.HeadSize, plan.Format, slots, allocate);
         }
     }
 

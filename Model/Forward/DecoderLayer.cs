@@ -89,7 +89,7 @@ internal sealed class DecoderLayer(ModelConfiguration configuration, AttentionKi
         Tensor probabilities = context.Activation(tokens, logits.Columns);
         Tensor experts = context.Workspace.Rent(DType.I32, new Shape(tokens, slots));
         Tensor weight = context.Activation(tokens, slots);
-        kernels.Route(logits, slots, configuration.NormalizeExpertWeights, probabilities, experts, weight);
+        kernels.Route(logits, slots, configuration.NormalizeExpertWeights, probabilities, experts, weight, weights.RouterBias);
         context.Release(logits);
         context.Tap?.Routed(index, probabilities, experts, weight);
         context.Release(probabilities);

@@ -33,6 +33,12 @@ public sealed class LayerWeights : IDisposable
     /// <summary>The router [experts, hidden]; null in a layer with one dense MLP.</summary>
     public required WeightMatrix? Router { get; init; }
 
+    /// <summary>
+    /// What is added to the router's probabilities for the choice of experts alone [experts], in the activation type; null for
+    /// none, as in every released checkpoint, whose layout has no place for it. Its owner disposes of it.
+    /// </summary>
+    public Tensor? RouterBias { get; set; }
+
     /// <summary>Gate and up stacked, [2 · intermediate, hidden], one for each expert (one in a dense layer).</summary>
     public required WeightMatrix[] GateUp { get; init; }
 

@@ -14,11 +14,11 @@ public sealed partial class Tape
         foreach (WeightMatrix part in parts)
             rows = checked(rows + part.Rows);
         int columns = parts[0].Columns;
-        Tensor data = Tensor.Allocate(ActivationType, new Shape(rows, columns));
+        Tensor data = _activations.Allocate(ActivationType, new Shape(rows, columns));
         long next = 0;
         foreach (WeightMatrix part in parts)
         {
-            for (int r = 0; r < part.Rows; r++)
+            for (int r = 0; r < part.Rows && part.Data.HasMemory; r++)
             {
                 for (int c = 0; c < columns; c++, next++)
                 {

@@ -19,6 +19,9 @@ public sealed partial class Tape
     /// <summary>The bytes of the rounded copies of the weights.</summary>
     public long RoundedWeightBytes => _rounded?.ByteLength ?? 0;
 
+    /// <summary>The bytes of products that wait for their scale.</summary>
+    public long ScratchBytes => _products?.CapacityBytes ?? 0;
+
     /// <summary>Says that weights have new values: their rounded copies are made anew at the next use.</summary>
     public void WeightsChanged() => _rounded?.Changed();
 
@@ -125,10 +128,10 @@ public sealed partial class Tape
     private TrainingPrecision PrecisionOf(WeightMatrix w) => ModelConfiguration.IsRouter(w.Name) ? TrainingPrecision.F32 : Precision;
 
     private WeightOperands Weights(WeightMatrix w, TrainingPrecision precision) => precision == TrainingPrecision.F32
-        ? new WeightOperands([w], null) : (_rounded ??= new RoundedWeights(_kernels)).Get(w, precision);
+        ? new WeightOperands([w], null) : (_rounded ??= new RoundedWeights(_kernels, _activations.Allocate)).Get(w, precision);
 
     private WeightOperands Weights(WeightMatrix[] experts, TrainingPrecision precision) => precision == TrainingPrecision.F32
-        ? new WeightOperands(experts, null) : (_rounded ??= new RoundedWeights(_kernels)).Get(experts, precision);
+        ? new WeightOperands(experts, null) : (_rounded ??= new RoundedWeights(_kernels, _activations.Allocate)).Get(experts, precision);
 
     // The rows of a product. In 8 bits they are gathered first, because a token has another scale with each of its experts.
     private RowOperand Rounded(Tensor x, Tensor? order, int slots, Tensor? offsets, TrainingPrecision precision, int rows)
@@ -204,7 +207,7 @@ public sealed partial class Tape
         if (_products is null || _products.CapacityBytes < shape.Count * ActivationType.Size())
         {
             _products?.Dispose();
-            _products = Tensor.Allocate(ActivationType, shape);
+            _products = _activations.Allocate(ActivationType, shape);
         }
         _products.Reinterpret(ActivationType, shape);
         Zero(_products);

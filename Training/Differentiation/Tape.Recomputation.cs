@@ -69,7 +69,11 @@ public sealed partial class Tape
         return true;
     }
 
-    private static unsafe void Copy(Tensor from, Tensor to) => Buffer.MemoryCopy(from.Data, to.Data, to.ByteLength, from.ByteLength);
+    private static unsafe void Copy(Tensor from, Tensor to)
+    {
+        if (from.HasMemory)
+            Buffer.MemoryCopy(from.Data, to.Data, to.ByteLength, from.ByteLength);
+    }
 
     /// <summary>What a router chose.</summary>
     private readonly record struct Routing(Tensor Probabilities, Tensor Experts, Tensor Weights)

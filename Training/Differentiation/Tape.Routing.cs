@@ -66,14 +66,14 @@ public sealed partial class Tape
     }
 
     /// <inheritdoc/>
-    public void Route(Tensor logits, int k, bool renormalize, Tensor probabilities, Tensor experts, Tensor weights)
+    public void Route(Tensor logits, int k, bool renormalize, Tensor probabilities, Tensor experts, Tensor weights, Tensor? bias = null)
     {
         if (_nextRouter == _routers.Count)
             _routers.Add(new RouterState(logits.Columns));
         RouterState router = _routers[_nextRouter++];
         if (!IsRecording)
         {
-            _kernels.Route(logits, k, renormalize, probabilities, experts, weights);
+            _kernels.Route(logits, k, renormalize, probabilities, experts, weights, bias);
             KeepRouting(probabilities, experts, weights);
             return;
         }
@@ -81,7 +81,7 @@ public sealed partial class Tape
         void Forward()
         {
             if (!ReplayRouting(probabilities, experts, weights))
-                _kernels.Route(logits, k, renormalize, probabilities, experts, weights);
+                _kernels.Route(logits, k, renormalize, probabilities, experts, weights, bias);
             _kernels.LogSumExp(logits, lse);
         }
         Run(weights, Forward, dWeights =>

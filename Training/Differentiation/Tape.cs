@@ -144,8 +144,11 @@ public sealed partial class Tape : IForwardKernels, IDisposable
         return gradient;
     }
 
-    private static unsafe void Zero(Tensor tensor) =>
-        System.Runtime.InteropServices.NativeMemory.Clear(tensor.Data, (nuint)tensor.ByteLength);
+    private static unsafe void Zero(Tensor tensor)
+    {
+        if (tensor.HasMemory)
+            System.Runtime.InteropServices.NativeMemory.Clear(tensor.Data, (nuint)tensor.ByteLength);
+    }
 
     /// <summary>A recorded call.</summary>
     /// <param name="Result">What it wrote.</param>

@@ -9,13 +9,22 @@ namespace Mellum2.Managed.Training;
 /// </summary>
 public sealed class TrainingWorkspace : IWorkspace, IDisposable
 {
-    private readonly PooledWorkspace _pool = new();
+    private readonly PooledWorkspace _pool;
     private readonly HashSet<Tensor> _held = [];
     private readonly List<Tensor> _scope = [];
     private int _openScopes;
 
-    /// <summary>Creates a workspace without memory.</summary>
-    public TrainingWorkspace() => Temporaries = new Immediate(this);
+    /// <summary>Creates an empty workspace.</summary>
+    /// <param name="allocate">Where memory comes from; null for <see cref="Tensor.AllocateBytes"/>.</param>
+    public TrainingWorkspace(TensorAllocator? allocate = null)
+    {
+        Allocate = allocate ?? Tensor.AllocateBytes;
+        _pool = new PooledWorkspace(Allocate);
+        Temporaries = new Immediate(this);
+    }
+
+    /// <summary>Where memory comes from, also for what is kept from step to step.</summary>
+    public TensorAllocator Allocate { get; }
 
     /// <summary>Whether the model's <see cref="Release"/> does nothing.</summary>
     public bool Keeps { get; set; } = true;

@@ -50,7 +50,7 @@ public sealed partial class TrainingModel
         }
     }
 
-    private StepResult AddGradients(IReadOnlyList<TrainingBatch> microBatches, LossFactors factors)
+    internal StepResult AddGradients(IReadOnlyList<TrainingBatch> microBatches, LossFactors factors)
     {
         StepSums sums = new(microBatches, _weights.Mtp is not null);
         (_tape.BalanceLoss, _tape.RouterZLoss) = (factors.Balance, factors.RouterZ);

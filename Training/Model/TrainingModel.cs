@@ -10,12 +10,13 @@ namespace Mellum2.Managed.Training;
 /// </summary>
 public sealed partial class TrainingModel : IDisposable
 {
-    private readonly TrainingWorkspace _workspace = new();
+    private readonly TrainingWorkspace _workspace;
     private readonly TrainingModelOptions _options;
     private readonly Tape _tape;
     private readonly ModelWeights _weights;
     private readonly MellumModel _model;
     private readonly TrainingParameters _parameters;
+    private readonly List<Tensor> _routerBiases = [];
     private readonly ForwardBatch _trunkRows = new(), _mtpRows = new();
     private KvCache? _cache;
     private int[] _ids = [];
@@ -29,19 +30,26 @@ public sealed partial class TrainingModel : IDisposable
     /// <exception cref="InvalidInputException">The MTP head is to be trained, but there is none.</exception>
     public TrainingModel(
         ModelConfiguration configuration, IWeightSource source, bool withMtp, ITrainingKernels kernels, TrainingModelOptions? options = null)
+        : this(configuration, source, withMtp, kernels, options ?? new TrainingModelOptions(), Tensor.AllocateBytes)
     {
-        _options = options ?? new TrainingModelOptions();
+    }
+
+    /// <summary>The same with memory from elsewhere, for planning.</summary>
+    internal TrainingModel(
+        ModelConfiguration configuration, IWeightSource source, bool withMtp, ITrainingKernels kernels, TrainingModelOptions options,
+        TensorAllocator allocate)
+    {
+        _options = options;
+        _workspace = new TrainingWorkspace(allocate);
         if (_options.Trained == TrainedPart.MtpHead && !withMtp)
             throw new InvalidInputException("The MTP head alone is to be trained, but the model has none.");
         _tape = new Tape(kernels, _workspace) { Precision = _options.Precision };
         _weights = new WeightLoader(configuration, source, _tape).Load(withMtp);
         ForwardContext context = new(_tape, _workspace) { Runner = _options.Recompute ? _tape.RunRecomputed : null };
         _model = new MellumModel(configuration, _weights, context, _options.CacheFormat ?? kernels.ActivationType);
-        _parameters = new TrainingParameters(kernels.ActivationType, _options.Trained, _tape);
+        _parameters = new TrainingParameters(kernels.ActivationType, _options.Trained, _tape, allocate);
         _parameters.Add(configuration, _weights);
-        foreach (LayerWeights layer in _weights.Mtp is { } mtp ? _weights.Layers.Append(mtp.Layer) : _weights.Layers)
-            if (layer.Router is { } router)
-                _tape.AddRouter(router.Rows);
+        AddRouters();
     }
 
     /// <summary>The shape.</summary>
@@ -59,8 +67,15 @@ public sealed partial class TrainingModel : IDisposable
     /// <summary>Terms of the loss beside the built-in ones.</summary>
     public IList<LossTerm> LossTerms { get; } = [];
 
-    /// <summary>The bytes of activations and their gradients, in use or not.</summary>
-    public long ActivationBytes => _workspace.ByteLength;
+    /// <summary>
+    /// With <see cref="TrainingModelOptions.RouterBias"/> what is added to each router's probabilities for the choice of experts, in
+    /// the order of <see cref="StepResult.ExpertLoads"/>: the caller's to change between steps, zeros at first. Released
+    /// checkpoints have no place for it; whoever runs such a model sets <see cref="LayerWeights.RouterBias"/>.
+    /// </summary>
+    public IReadOnlyList<Tensor> RouterBiases => _routerBiases;
+
+    /// <summary>The bytes of activations and their gradients, in use or not, and of products that wait for their scale.</summary>
+    public long ActivationBytes => _workspace.ByteLength + _tape.ScratchBytes;
 
     /// <summary>The bytes of the one cache through which attention reads keys and values.</summary>
     public long CacheBytes => _cache?.ByteLength ?? 0;
@@ -79,10 +94,25 @@ public sealed partial class TrainingModel : IDisposable
     public void Dispose()
     {
         _parameters.Dispose();
+        _routerBiases.ForEach(bias => bias.Dispose());
         _cache?.Dispose();
         _tape.Dispose();
         _model.Dispose();
         _workspace.Dispose();
+    }
+
+    private void AddRouters()
+    {
+        foreach (LayerWeights layer in _weights.Mtp is { } mtp ? _weights.Layers.Append(mtp.Layer) : _weights.Layers)
+        {
+            if (layer.Router is not { } router)
+                continue;
+            _tape.AddRouter(router.Rows);
+            if (!_options.RouterBias)
+                continue;
+            layer.RouterBias = _workspace.Allocate(_tape.ActivationType, new Shape(router.Rows));
+            _routerBiases.Add(layer.RouterBias);
+        }
     }
 
     /// <summary>Trunk over all rows; gives the states after the final norm and, if the MTP head wants them, those before.</summary>
@@ -136,7 +166,7 @@ public sealed partial class TrainingModel : IDisposable
         if (_cache is null || _cache.Plan.Context < batch.Length)
         {
             _cache?.Dispose();
-            _cache = new KvCache(new CachePlan(Configuration, _model.CacheFormat, batch.Length, batch.Length, _model.HasMtp), shareLayers: true);
+            _cache = new KvCache(new CachePlan(Configuration, _model.CacheFormat, batch.Length, batch.Length, _model.HasMtp), shareLayers: true, _workspace.Allocate);
             _ids = new int[batch.Length];
         }
         rows.Clear();

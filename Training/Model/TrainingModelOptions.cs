@@ -30,6 +30,9 @@ public sealed record TrainingModelOptions
     /// </summary>
     public bool Recompute { get; init; }
 
+    /// <summary>Whether routers have a bias for the choice of experts: see <see cref="TrainingModel.RouterBiases"/>.</summary>
+    public bool RouterBias { get; init; }
+
     /// <summary>
     /// The format to which keys and values are rounded: F32 or BF16 (F64 on the reference kernels). Null: that of the kernels.
     /// </summary>

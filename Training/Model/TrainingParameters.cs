@@ -13,7 +13,8 @@ public readonly record struct NamedTensor(string Name, Tensor Tensor);
 /// <param name="type">The activation type, which gradients have.</param>
 /// <param name="trained">What is trained.</param>
 /// <param name="tape">Where gradients are registered.</param>
-internal sealed class TrainingParameters(DType type, TrainedPart trained, Tape tape) : IDisposable
+/// <param name="allocate">Where their memory comes from.</param>
+internal sealed class TrainingParameters(DType type, TrainedPart trained, Tape tape, TensorAllocator allocate) : IDisposable
 {
     private readonly List<Tensor> _gradients = [];
 
@@ -80,7 +81,7 @@ internal sealed class TrainingParameters(DType type, TrainedPart trained, Tape t
 
     private Tensor Gradient(Tensor weight)
     {
-        Tensor gradient = Tensor.Allocate(type, weight.Shape);
+        Tensor gradient = allocate(type, weight.Shape);
         _gradients.Add(gradient);
         tape.Register(weight, gradient);
         return gradient;

@@ -12,7 +12,7 @@ internal sealed record WeightOperands(WeightMatrix[] Matrices, Tensor? Inverses)
 /// The rounded copies of the masters, float32 themselves: made at the first use after <see cref="Changed"/> and kept until the
 /// next, so that all micro-batches of a step share them.
 /// </summary>
-internal sealed class RoundedWeights(ITrainingKernels kernels) : IDisposable
+internal sealed class RoundedWeights(ITrainingKernels kernels, TensorAllocator allocate) : IDisposable
 {
     private readonly Dictionary<object, Entry> _entries = new(ReferenceEqualityComparer.Instance);
     private long _version;
@@ -47,7 +47,7 @@ internal sealed class RoundedWeights(ITrainingKernels kernels) : IDisposable
     private WeightOperands Add(object key, WeightMatrix[] masters, TrainingPrecision precision)
     {
         WeightMatrix[] copies = [.. masters.Select(master =>
-            WeightMatrix.RowMajor(master.Name, Tensor.Allocate(master.Data.Type, new Shape(master.Rows, master.Columns))))];
+            WeightMatrix.RowMajor(master.Name, allocate(master.Data.Type, new Shape(master.Rows, master.Columns))))];
         bool scaled = precision == TrainingPrecision.FP8;
         Tensor? bounds = scaled ? Tensor.From<int>(DType.I32, new Shape(2), [0, masters[0].Rows]) : null;
         Tensor? inverses = scaled ? Tensor.Allocate(DType.F32, new Shape(masters.Length, 1)) : null;

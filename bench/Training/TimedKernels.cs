@@ -78,10 +78,10 @@ internal sealed unsafe partial class TimedKernels(ITrainingKernels kernels, Oper
         times.Add("combine, forward", start);
     }
 
-    public void Route(Tensor logits, int k, bool renormalize, Tensor probabilities, Tensor experts, Tensor weights)
+    public void Route(Tensor logits, int k, bool renormalize, Tensor probabilities, Tensor experts, Tensor weights, Tensor? bias = null)
     {
         long start = Stopwatch.GetTimestamp();
-        kernels.Route(logits, k, renormalize, probabilities, experts, weights);
+        kernels.Route(logits, k, renormalize, probabilities, experts, weights, bias);
         times.Add("router, forward", start);
     }
 

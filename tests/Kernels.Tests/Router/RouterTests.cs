@@ -6,12 +6,13 @@ namespace Mellum2.Managed.Kernels.Tests;
 public class RouterTests
 {
     internal static (double[] Probabilities, double[] Experts, double[] Weights) Run(
-        IForwardKernels kernels, int rows, int experts, int k, bool renormalize, float[] logits)
+        IForwardKernels kernels, int rows, int experts, int k, bool renormalize, float[] logits, float[]? bias = null)
     {
         using Tensor x = kernels.Input(new Shape(rows, experts), logits);
         using Tensor p = kernels.Output(new Shape(rows, experts)), weights = kernels.Output(new Shape(rows, k));
         using Tensor chosen = Activations.Integers(new Shape(rows, k));
-        kernels.Route(x, k, renormalize, p, chosen, weights);
+        using Tensor? b = bias is null ? null : kernels.Input(new Shape(experts), bias);
+        kernels.Route(x, k, renormalize, p, chosen, weights, b);
         return (p.Read(), chosen.Read(), weights.Read());
     }
 
@@ -28,6 +29,31 @@ public class RouterTests
         Activations.AssertClose(want.Probabilities, got.Probabilities, Math.Pow(2, -20), 0);
         Activations.AssertSame(want.Experts, got.Experts);
         Activations.AssertClose(want.Weights, got.Weights, Math.Pow(2, -20), 0);
+    });
+
+    [Theory]
+    [MemberData(nameof(BackEnds.TrainingNames), MemberType = typeof(BackEnds))]
+    public void A_bias_changes_the_choice_and_not_the_weights(string name) => BackEnds.ForAllShapes(12, 70, (rows, experts, random) =>
+    {
+        int k = random.Next(1, Math.Min(experts, 12) + 1);
+        bool renormalize = random.Next(2) == 0;
+        // Steps of 1/8 for biases with an offset for each expert: sums differ by far more than probabilities round.
+        float[] logits = random.Random((long)rows * experts, scale: 2);
+        int[] steps = [.. Enumerable.Range(0, experts)];
+        random.Shuffle(steps);
+        float[] bias = [.. steps.Select(step => step * 2f - experts)];
+        var plain = Run(BackEnds.Get(name), rows, experts, k, renormalize, logits);
+        var got = Run(BackEnds.Get(name), rows, experts, k, renormalize, logits, bias);
+        Activations.AssertSame(plain.Probabilities, got.Probabilities);
+        double[] order = [.. Enumerable.Range(0, experts).OrderByDescending(e => bias[e]).Take(k).Select(e => (double)e)];
+        for (int t = 0; t < rows; t++)
+        {
+            Activations.AssertSame(order, got.Experts[(t * k)..((t + 1) * k)]);
+            double[] p = [.. order.Select(e => got.Probabilities[t * experts + (int)e])];
+            double sum = renormalize ? p.Sum() : 1;
+            Activations.AssertClose([.. p.Select(value => value / sum)], got.Weights[(t * k)..((t + 1) * k)], Math.Pow(2, -19), 0);
+        }
+        Activations.AssertSame(plain.Experts, Run(BackEnds.Get(name), rows, experts, k, renormalize, logits, new float[experts]).Experts);
     });
 
     [Fact]

@@ -21,12 +21,15 @@ public sealed class TrainingModelTests
     }
 
     [Theory]
-    [InlineData("training/plain")]
-    [InlineData("models/odd")]
-    public void Gradients_are_the_central_differences_of_the_loss(string folder)
+    [InlineData("training/plain", false)]
+    [InlineData("training/plain", true)]
+    [InlineData("models/odd", false)]
+    public void Gradients_are_the_central_differences_of_the_loss(string folder, bool recomputeAndTerm)
     {
         // Dense layers, tied embeddings and weights that are not renormalised are in the second model.
-        using TrainingModel model = Load(folder, new ReferenceKernels());
+        using TrainingModel model = Load(folder, new ReferenceKernels(), new TrainingModelOptions { Recompute = recomputeAndTerm });
+        if (recomputeAndTerm)
+            model.LossTerms.Add(SquaredStates);
         TrainingBatch batch = Batch(1, 2, model.Configuration.VocabularySize);
         model.ZeroGradients();
         model.ForwardBackward(batch, s_factors);
@@ -76,6 +79,21 @@ public sealed class TrainingModelTests
         Assert.True(GoldenTensors.RelativeError(both, [.. a.Zip(b, (x, y) => x + y)]) < 1e-5);
     }
 
+    // 0.03 times the mean of the squares of all states.
+    private static double SquaredStates(Tape tape, LossTermInput input)
+    {
+        Span<double> states = input.States.Span<double>();
+        double factor = 0.03 / states.Length, sum = 0;
+        Tensor gradient = tape.Rent(input.States);
+        for (int i = 0; i < states.Length; i++)
+        {
+            sum += states[i] * states[i];
+            gradient.Span<double>()[i] = 2 * factor * states[i];
+        }
+        tape.AddGradient(input.States, gradient);
+        return factor * sum;
+    }
+
     private static double Read(Tensor tensor, int index) =>
         tensor.Type == DType.F64 ? tensor.Span<double>()[index] : tensor.Span<float>()[index];
 
@@ -87,11 +105,11 @@ public sealed class TrainingModelTests
             tensor.Span<float>()[index] = (float)value;
     }
 
-    private static TrainingModel Load(string folder, ITrainingKernels kernels)
+    private static TrainingModel Load(string folder, ITrainingKernels kernels, TrainingModelOptions? options = null)
     {
         string path = GoldenFolder.Find(folder.Split('/'));
         ModelConfiguration configuration = ModelConfiguration.Load(path);
         using Checkpoint checkpoint = Checkpoint.Open(path);
-        return new TrainingModel(configuration, checkpoint, checkpoint.Validate(configuration), kernels);
+        return new TrainingModel(configuration, checkpoint, checkpoint.Validate(configuration), kernels, options);
     }
 }
