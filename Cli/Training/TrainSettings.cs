@@ -14,7 +14,7 @@ internal sealed record TrainSettings(string? Output, IReadOnlyList<string> Assig
 {
     /// <summary>What a run does not depend on.</summary>
     public TrainerOptions Options(ITrainingObserver observer, double peak) =>
-        new() { Observer = observer, PeakFlopsPerSecond = peak, AvailableBytes = Force ? null : MemoryCheck.AvailableBytes() };
+        new() { Observer = observer, PeakFlopsPerSecond = peak, AvailableMemory = Force ? long.MaxValue : MemoryCheck.AvailableBytes() };
 
     /// <summary>A run with the values that were given on the command line.</summary>
     public RunConfiguration Apply(RunConfiguration run)

@@ -24,10 +24,12 @@ public sealed class Tokenizer
     public IReadOnlyList<int> SpecialIds => _parts.Vocabulary.SpecialIds;
 
     /// <summary>Reads a <c>tokenizer.json</c>.</summary>
-    /// <param name="path">The file.</param>
+    /// <param name="path">The file, or the folder of a checkpoint that holds it.</param>
     /// <exception cref="InvalidInputException">The file cannot be read, is malformed, or needs what is not implemented.</exception>
     public static Tokenizer Load(string path)
     {
+        if (Directory.Exists(path))
+            path = Path.Combine(path, "tokenizer.json");
         byte[] json;
         try
         {

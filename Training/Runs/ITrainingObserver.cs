@@ -57,11 +57,11 @@ public sealed record TrainingPlan
     /// <summary>The weights that a token multiplies by.</summary>
     public required long ActiveParameters { get; init; }
 
-    /// <summary>What computes.</summary>
-    public required string Kernels { get; init; }
-
     /// <summary>The memory that it takes.</summary>
     public required MemoryPlan Memory { get; init; }
+
+    /// <summary>What computes.</summary>
+    public required string Kernels { get; init; }
 
     /// <summary>The first step that is to be taken, counted from 1.</summary>
     public required long FirstStep { get; init; }

@@ -25,9 +25,6 @@ internal sealed class RunSetup : IDisposable
 
     public RunModel Model { get; private set; } = null!;
 
-    /// <summary>The memory that it takes.</summary>
-    public MemoryPlan Memory { get; private set; } = null!;
-
     /// <summary>The checkpoint to go on from; null at the beginning.</summary>
     public (string Folder, TrainingState State)? Checkpoint { get; private set; }
 
@@ -45,7 +42,6 @@ internal sealed class RunSetup : IDisposable
             setup.Model = RunModel.Begin(run, tokenizer, endId);
             setup.Data = RunData.Open(run, tokenizer, options.DataCache ?? setup.Folder.Data, options.Observer, cancel);
             setup.Run = Resolve(run, tokenizerFolder, setup, endId);
-            setup.PlanMemory(options);
             setup.Files(tokenizerFolder);
             return setup;
         }
@@ -78,7 +74,6 @@ internal sealed class RunSetup : IDisposable
                 : RunModel.Begin(run, setup.Tokenizer, endId);
             setup.Data = RunData.Open(run, setup.Tokenizer, options.DataCache ?? folder.Data, options.Observer, cancel);
             setup.Run = Resolve(run, run.Tokenizer ?? folder.Tokenizer, setup, endId);
-            setup.PlanMemory(options);
             if (setup.Checkpoint is { } known)
             {
                 RunComparison.RequireSame(known.State.Configuration, setup.Run, known.Folder);
@@ -101,13 +96,6 @@ internal sealed class RunSetup : IDisposable
         Data?.Dispose();
         Model?.Dispose();
         Folder.Dispose();
-    }
-
-    private void PlanMemory(TrainerOptions options)
-    {
-        Memory = RunMemory.PlanOf(Run, Model, Data.Length);
-        if (options.AvailableBytes is { } available)
-            Memory.Require(available);
     }
 
     private static string TokenizerFile(string path) => Directory.Exists(path) ? Path.Combine(path, "tokenizer.json") : path;

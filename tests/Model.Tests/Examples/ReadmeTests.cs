@@ -1,31 +1,19 @@
-using System.Text.RegularExpressions;
 using Mellum2.Managed.Tests;
 
 namespace Mellum2.Managed.Model.Tests.Examples;
 
 /// <summary>The programs in the README are the ones in this folder, and they run.</summary>
 [Collection(ModelCollection.Name)]
-public sealed partial class ReadmeTests
+public sealed class ReadmeTests
 {
     private static readonly string s_mini = GoldenFolder.Find("mini");
 
     [Fact]
     public void Every_example_stands_in_the_readme_as_it_is_compiled()
     {
-        string readme = File.ReadAllText(Path.Combine(GoldenFolder.RepositoryRoot(), "README.md")).ReplaceLineEndings("\n");
-        int examples = 0;
-        foreach (string file in Directory.GetFiles(Path.Combine(GoldenFolder.RepositoryRoot(), "tests", "Model.Tests", "Examples"), "*Example.cs"))
-        {
-            foreach (Match example in Example().Matches(File.ReadAllText(file).ReplaceLineEndings("\n")))
-            {
-                string[] lines = example.Groups["code"].Value.TrimEnd().Split('\n');
-                int indent = lines.Where(line => line.Length > 0).Min(line => line.Length - line.TrimStart().Length);
-                string code = string.Join('\n', lines.Select(line => line.Length == 0 ? line : line[indent..]));
-                Assert.True(readme.Contains(code, StringComparison.Ordinal), $"The README lacks example {example.Groups["name"].Value}:\n{code}");
-                examples++;
-            }
-        }
-        Assert.True(examples >= 8);
+        var examples = ReadmeExamples.Of("Model.Tests");
+        Assert.True(examples.Count >= 8);
+        Assert.All(examples, example => Assert.True(example.IsInReadme, $"The README lacks example {example.Name}:\n{example.Code}"));
     }
 
     [Fact]
@@ -57,7 +45,4 @@ public sealed partial class ReadmeTests
 
     [Fact]
     public void The_forward_example_computes_a_loss() => Assert.InRange(ForwardExample.Run(s_mini), 0.1f, 8f);
-
-    [GeneratedRegex("""// <example name="(?<name>[^"]+)">\n(?<code>.*?)\n\s*// </example>""", RegexOptions.Singleline)]
-    private static partial Regex Example();
 }
