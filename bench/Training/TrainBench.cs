@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Mellum2.Managed.Engine;
 using Mellum2.Managed.Kernels;
 using Mellum2.Managed.Model;
@@ -13,10 +12,14 @@ namespace Mellum2.Managed.Bench;
 /// </summary>
 internal static class TrainBench
 {
-    /// <summary><c>--shape small|mini --rounds n --threads n</c> are understood.</summary>
+    /// <summary>
+    /// <c>--shape small|mini --rounds n --threads n --no-optimizer</c> are understood; <c>--processor-time</c> takes that of one
+    /// thread.
+    /// </summary>
     public static void Run(string[] args)
     {
-        using WorkerPool pool = new(GemmBench.Option(args, "--threads", 0));
+        BenchClock.OfThread = args.Contains("--processor-time");
+        using WorkerPool pool = new(BenchClock.OfThread ? 1 : GemmBench.Option(args, "--threads", 0));
         bool mini = Array.IndexOf(args, "mini") > 0;
         (ModelConfiguration configuration, int rows, int length) = mini ? (Mini, 16, 256) : (Small, 8, 512);
         int rounds = GemmBench.Option(args, "--rounds", mini ? 30 : 5);
@@ -42,7 +45,8 @@ internal static class TrainBench
                 model.ZeroGradients();
                 model.ForwardBackward(batch, new LossFactors(0.3f, 1e-3f, 1e-4f));
             });
-            update[at] = Time(() => optimizer.Step(1e-4));
+            if (!args.Contains("--no-optimizer"))
+                update[at] = Time(() => optimizer.Step(1e-4));
         }
         double fastest = Floors.OperationsPerWorker * pool.Count / Median(peak);
         double operations = Operations(configuration, mini, rows, length);
@@ -129,9 +133,9 @@ internal static class TrainBench
 
     private static double Time(Action action)
     {
-        long start = Stopwatch.GetTimestamp();
+        double start = BenchClock.Seconds();
         action();
-        return Stopwatch.GetElapsedTime(start).TotalSeconds;
+        return BenchClock.Seconds() - start;
     }
 
     private static double Median(double[] values)
