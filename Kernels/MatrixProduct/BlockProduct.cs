@@ -149,19 +149,22 @@ internal unsafe struct BlockProductJob<T>(BlockCall call) : IParallelJob where T
                     PackPanels(in product, begin, length, firstColumn + n, Math.Min(GroupPanels * TileColumns, columns - n), b);
                 float* panel = b + place * length * TileColumns;
                 float* c = product.C + (long)firstRow * call.Columns + firstColumn + n;
-                for (int first = 0; first < rows; first += tileHeight, c += (long)tileHeight * call.Columns)
+                int following = n - place * TileColumns + GroupPanels * TileColumns;
+                Ahead ahead = following < columns ? new Ahead(in product, call.Form, begin, length, firstColumn + following) : default;
+                int tile = place * ((rows + tileHeight - 1) / tileHeight);
+                for (int first = 0; first < rows; first += tileHeight, tile++, c += (long)tileHeight * call.Columns)
                 {
                     int count = Math.Min(tileHeight, rows - first), height = TiledProduct<T, SinglePanels<T>>.Height(count);
                     FetchSums(c + (long)tileHeight * call.Columns, Math.Min(tileHeight, rows - first - tileHeight));
                     if (count == height && width == TileColumns)
                     {
-                        Tile(height, length, a + (long)first * length, panel, c, call.Columns, start);
+                        Tile(height, length, a + (long)first * length, panel, c, call.Columns, start, in ahead, tile);
                         continue;
                     }
                     // A tile that sticks out of C is made aside.
                     if (!start)
                         Copy(c, call.Columns, corner, TileColumns, count, width);
-                    Tile(height, length, a + (long)first * length, panel, corner, TileColumns, start);
+                    Tile(height, length, a + (long)first * length, panel, corner, TileColumns, start, in ahead, tile);
                     Copy(corner, TileColumns, c, call.Columns, count, width);
                 }
             }
@@ -192,8 +195,8 @@ internal unsafe struct BlockProductJob<T>(BlockCall call) : IParallelJob where T
     }
 
     // The columns lie side by side already. Whole vectors are copied: what is too much belongs to the next term, which comes
-    // afterwards, or to the next tile; only the last term of a tile ends where it must. A few terms of all tiles come
-    // together, since they share lines of memory.
+    // afterwards; only the last terms of a tile end where they must. A few terms of all tiles come together, since they share
+    // lines of memory.
     private static void PackColumns(float* source, long stride, int rows, int tileHeight, int length, float* target)
     {
         for (int begin = 0; begin < length; begin += ColumnTerms)
@@ -204,10 +207,12 @@ internal unsafe struct BlockProductJob<T>(BlockCall call) : IParallelJob where T
                 int count = Math.Min(tileHeight, rows - first), height = TiledProduct<T, SinglePanels<T>>.Height(count);
                 float* from = source + begin * stride + first;
                 float* to = target + (long)first * length + begin * height;
-                for (int p = begin; p < Math.Min(end, length - 1); p++, from += stride, to += height)
+                int p = begin, whole = Math.Min(end, length + 1 - (PanelLayout.Lanes + height - 1) / height);
+                for (; p < whole; p++, from += stride, to += height)
                     T.Store(T.Load(from), to);
-                for (int r = 0; r < count && end == length; r++)
-                    to[r] = from[r];
+                for (; p < end; p++, from += stride, to += height)
+                    for (int r = 0; r < count; r++)
+                        to[r] = from[r];
             }
         }
     }
@@ -244,12 +249,17 @@ internal unsafe struct BlockProductJob<T>(BlockCall call) : IParallelJob where T
         }
     }
 
-    private static void Tile(int height, int length, float* a, float* b, float* c, long stride, bool start)
+    private static void Tile(int height, int length, float* a, float* b, float* c, long stride, bool start, in Ahead ahead, int tile)
     {
         if (T.Accumulators >= 28)
-            WideTile<T>.Run(height, length, a, b, c, stride, start, (byte*)(a + (long)height * length), height * sizeof(float));
+        {
+            bool fetch = tile < ahead.Tiles;
+            WideTile<T>.Run(height, length, a, b, c, stride, start, fetch ? ahead.First + tile * ahead.Distance : (byte*)a, fetch ? ahead.Step : 0);
+        }
         else
+        {
             NarrowTile<T>.Run(height, length, a, b, c, stride, start);
+        }
     }
 
     // The sums of the next tile, which are rows far apart, are on their way while this one is made.
@@ -263,5 +273,40 @@ internal unsafe struct BlockProductJob<T>(BlockCall call) : IParallelJob where T
     {
         for (int r = 0; r < rows; r++)
             new ReadOnlySpan<float>(source + r * sourceStride, columns).CopyTo(new Span<float>(target + r * targetStride, columns));
+    }
+
+    /// <summary>
+    /// The part of B that is packed next comes towards the core while tiles are made of the one before: each of the first
+    /// tiles asks for a line at each term.
+    /// </summary>
+    private readonly struct Ahead
+    {
+        private const int LineFloats = 16;
+
+        /// <summary>How many tiles do, where the first one begins, how much further the next one, and the bytes from line to line.</summary>
+        public readonly int Tiles;
+        public readonly byte* First;
+        public readonly nint Distance, Step;
+
+        public Ahead(in BlockProduct product, BlockForm form, int begin, int length, int column)
+        {
+            if (form == BlockForm.Forward)
+            {
+                // Rows of W, which follow each other where a chunk is all of them.
+                if (product.BStride != length)
+                    return;
+                First = (byte*)(product.B + column * product.BStride);
+                Tiles = GroupPanels * TileColumns / LineFloats;
+                Step = LineFloats * sizeof(float);
+                Distance = length * Step;
+            }
+            else if (product.Order == null)
+            {
+                First = (byte*)(product.B + begin * product.BStride + column);
+                Tiles = GroupPanels * TileColumns / LineFloats;
+                Step = (nint)(product.BStride * sizeof(float));
+                Distance = LineFloats * sizeof(float);
+            }
+        }
     }
 }

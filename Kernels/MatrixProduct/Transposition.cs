@@ -22,10 +22,9 @@ internal static unsafe class Transposition
             for (; r + 16 <= count; r += 16)
                 Rest(rows + r, 16, Sixteen(rows + r, 16, length, target + r, stride), length, target + r, stride);
             // Where the rows of the target are as short as this, what a vector has too much falls into the next one.
-            if (count - r > 8 && count == stride)
+            if (r == 0 && count > 8 && count == stride)
             {
-                int whole = Sixteen(rows + r, count - r, length - 1, target + r, stride);
-                Rest(rows + r, count - r, whole, length, target + r, stride);
+                Rest(rows, count, Sixteen(rows, count, length - 1, target, stride), length, target, stride);
                 return;
             }
         }

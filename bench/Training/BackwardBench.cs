@@ -25,6 +25,7 @@ internal static unsafe class BackwardBench
     {
         BenchClock.OfThread = args.Contains("--processor-time");
         using WorkerPool pool = new(BenchClock.OfThread ? 1 : GemmBench.Option(args, "--threads", 0));
+        MachineProbe probe = new(pool);
         ITrainingKernels kernels = SimdKernels.Create(pool);
         ResultTable products = new(
             $"Backward of float32 products, GFLOP/s, {kernels.Description}", "T × N × K", "peak", "forward", "dx", "dw", "forward / peak", "dx / peak", "dw / peak");
@@ -34,8 +35,8 @@ internal static unsafe class BackwardBench
             using WeightMatrix w = BenchData.Weights(DType.F32, n, k);
             using Tensor dw = Tensor.Allocate(DType.F32, new Shape(n, k)), made = Tensor.Allocate(DType.F32, y.Shape);
             double operations = 2.0 * t * n * k;
-            double[] rates = Rates(Floors.OperationsPerWorker * pool.Count, operations,
-                () => Floors.MultiplyAdd(pool), () => kernels.MatMul(x, w, made), () => kernels.MatMulBackwardInput(y, w, dx), () => kernels.MatMulBackwardWeight(y, x, dw));
+            double[] rates = Rates(probe.Operations, operations,
+                () => probe.MultiplyAdd(), () => kernels.MatMul(x, w, made), () => kernels.MatMulBackwardInput(y, w, dx), () => kernels.MatMulBackwardWeight(y, x, dw));
             products.Add(name, rates[0], rates[1], rates[2], rates[3], rates[1] / rates[0], rates[2] / rates[0], rates[3] / rates[0]);
         }
         products.Print(args);
