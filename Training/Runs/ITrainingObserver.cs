@@ -57,6 +57,9 @@ public sealed record TrainingPlan
     /// <summary>The weights that a token multiplies by.</summary>
     public required long ActiveParameters { get; init; }
 
+    /// <summary>The memory that it takes.</summary>
+    public required MemoryPlan Memory { get; init; }
+
     /// <summary>What computes.</summary>
     public required string Kernels { get; init; }
 

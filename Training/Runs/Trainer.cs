@@ -42,9 +42,13 @@ public sealed partial class Trainer : IDisposable
             TrainingState? state = setup.Checkpoint?.State;
             _pool = Made(new WorkerPool(run.Threads));
             ITrainingKernels kernels = SimdKernels.Create(_pool);
-            Model = Made(CreateModel(setup, kernels));
+            ParameterGroups groups = GroupsOf(run, setup.Model);
+            TrainingModelOptions modelOptions = OptionsOf(run);
+            MemoryPlan memory = MemoryPlan.For(setup.Model.Configuration, setup.Model.HasMtp, modelOptions, run.Batch.Rows, setup.Data.Length, groups);
+            memory.Require(options.AvailableMemory ?? GC.GetGCMemoryInfo().TotalAvailableMemoryBytes);
+            Model = Made(new TrainingModel(setup.Model.Configuration, setup.Model.Weights, setup.Model.HasMtp, kernels, modelOptions));
             setup.Model.Dispose();
-            _optimizer = Made(new TrainingOptimizer((IOptimizerKernels)kernels, Groups(run, setup.Model, Model), [.. Model.Parameters], OptionsOf(run.Optimizer)));
+            _optimizer = Made(new TrainingOptimizer((IOptimizerKernels)kernels, groups, [.. Model.Parameters], OptionsOf(run.Optimizer)));
             _schedule = run.Schedule.Create(run.Optimizer.LearningRate, run.Steps);
             _factors = new LossFactors(setup.Model.HasMtp ? (float)run.Losses.Mtp : 0, (float)run.Losses.Balance, (float)run.Losses.Z);
             _cost = new TrainingCost(setup.Model.Configuration, setup.Model.HasMtp, run.Model.Trained);
@@ -58,7 +62,7 @@ public sealed partial class Trainer : IDisposable
             if (setup.Data.Validation.Count > 0)
                 _evaluator = new Evaluator(setup.Data.Validation, setup.Tokenizer, run.Batch.Rows, run.Evaluation.Batches, run.Data.Positions);
             _metrics = Made(new MetricsFile(setup.Folder.MetricsFile, state?.Step ?? -1));
-            Plan = PlanOf(kernels);
+            Plan = PlanOf(kernels, memory);
         }
         catch
         {
@@ -160,15 +164,14 @@ public sealed partial class Trainer : IDisposable
         }
     }
 
-    private static TrainingModel CreateModel(RunSetup setup, ITrainingKernels kernels) =>
-        new(setup.Model.Configuration, setup.Model.Weights, setup.Model.HasMtp, kernels, new TrainingModelOptions
-        {
-            Precision = setup.Run.Precision,
-            Trained = setup.Run.Model.Trained,
-            Recompute = setup.Run.Recompute,
-            // What inference keeps: float32 of a float32 checkpoint, BF16 of all others.
-            CacheFormat = setup.Run.Precision == TrainingPrecision.F32 ? DType.F32 : DType.BF16,
-        });
+    private static TrainingModelOptions OptionsOf(RunConfiguration run) => new()
+    {
+        Precision = run.Precision,
+        Trained = run.Model.Trained,
+        Recompute = run.Recompute,
+        // What inference keeps: float32 of a float32 checkpoint, BF16 of all others.
+        CacheFormat = run.Precision == TrainingPrecision.F32 ? DType.F32 : DType.BF16,
+    };
 
     private static TrainingOptimizerOptions OptionsOf(OptimizerSettings settings) => new(
         new MuonOptions(settings.Momentum, settings.WeightDecay, settings.Scale, Coefficients: settings.Coefficients),
@@ -176,11 +179,16 @@ public sealed partial class Trainer : IDisposable
         settings.Clip == 0 ? double.PositiveInfinity : settings.Clip);
 
     /// <summary>Which optimizer has which of the parameters that are trained.</summary>
-    private static ParameterGroups Groups(RunConfiguration run, RunModel model, TrainingModel trained) => run.Optimizer.Kind == OptimizerKind.AdamW
-        ? new ParameterGroups([], [.. trained.Parameters.Select(parameter => new AdamWEntry(parameter.Name, parameter.Weight.Shape.Rank == 2))])
-        : ParameterGroups.For(model.Configuration, model.HasMtp, run.Optimizer.SplitGateUp, run.Model.Trained);
+    private static ParameterGroups GroupsOf(RunConfiguration run, RunModel model)
+    {
+        ParameterGroups groups = ParameterGroups.For(model.Configuration, model.HasMtp, run.Optimizer.SplitGateUp, run.Model.Trained);
+        if (run.Optimizer.Kind == OptimizerKind.Muon)
+            return groups;
+        IEnumerable<string> matrices = groups.Muon.SelectMany(group => group.Matrices).SelectMany(matrix => matrix);
+        return new ParameterGroups([], [.. matrices.Select(name => new AdamWEntry(name, Decays: true)), .. groups.AdamW]);
+    }
 
-    private TrainingPlan PlanOf(ITrainingKernels kernels)
+    private TrainingPlan PlanOf(ITrainingKernels kernels, MemoryPlan memory)
     {
         RunConfiguration run = _setup.Run;
         double samples = (double)run.Steps * run.Batch.Rows * run.Batch.Accumulation;
@@ -194,6 +202,7 @@ public sealed partial class Trainer : IDisposable
             Parameters = _setup.Model.Configuration.ExpectedTensors(_setup.Model.HasMtp).Sum(tensor => tensor.Shape.Count),
             TrainedParameters = Model.Parameters.Sum(parameter => parameter.Weight.Count),
             ActiveParameters = _cost.ActiveParameters,
+            Memory = memory,
             Kernels = kernels.Description,
             FirstStep = _step + 1,
             Steps = run.Steps,

@@ -13,7 +13,7 @@ public sealed class RobustnessTests
     public void A_step_that_is_not_finite_is_skipped_and_counted(bool inGradient)
     {
         using TestRun test = new();
-        RunConfiguration run = test.Configuration("steps=30", "checkpoints.every=10");
+        RunConfiguration run = test.Configuration("steps=30", "checkpoints.every=10", "schedule.kind=cosine");
         float[][] weights = [[], []];
         string folder = test.NewPath(), resumed = test.NewPath();
         Watcher watcher = new();
@@ -29,7 +29,7 @@ public sealed class RobustnessTests
         Assert.Equal([false, true, true, false], watcher.Steps[9..13].Select(step => step.IsSkipped));
         Assert.Equal(weights[0], weights[1]);
         Assert.Equal(watcher.Steps[10].LearningRate, watcher.Steps[12].LearningRate);
-        Assert.True(watcher.Steps[12].LearningRate >= watcher.Steps[9].LearningRate);
+        Assert.True(watcher.Steps[12].LearningRate < watcher.Steps[9].LearningRate);
         JsonElement[] lines = [.. File.ReadLines(Path.Combine(folder, "metrics.jsonl")).Take(13).Select(line => JsonDocument.Parse(line).RootElement)];
         Assert.Equal(inGradient, lines[11].TryGetProperty("loss", out _));
         Assert.False(lines[11].TryGetProperty("gradient_norm", out _));
@@ -150,6 +150,14 @@ public sealed class RobustnessTests
             Assert.True(RunFolder.HoldsRun(folder));
         string foreign = Path.GetDirectoryName(test.Write("foreign/tokenizer", "of someone else"))!;
         Assert.Contains("is not empty", Sentence(() => Trainer.Start(test.Configuration(), foreign)), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_run_that_takes_more_memory_than_there_is_does_not_begin()
+    {
+        using TestRun test = new();
+        string sentence = Sentence(() => Trainer.Start(test.Configuration(), test.NewPath(), new TrainerOptions { AvailableMemory = 1_000_000 }));
+        Assert.Matches("^Training takes .* MB: weights .* activations .*, but only 1.0 MB of memory are available.$", sentence);
     }
 
     [Fact]

@@ -1,4 +1,5 @@
 using Mellum2.Managed.Engine;
+using Mellum2.Managed.Tests;
 
 namespace Mellum2.Managed.Training.Runs.Tests;
 
@@ -51,6 +52,17 @@ public sealed class RunConfigurationTests
         IReadOnlyDictionary<string, string> defaults = RunConfiguration.Parse(Least).Flatten();
         string[] same = [.. run.Flatten().Where(pair => defaults.GetValueOrDefault(pair.Key) == pair.Value).Select(pair => pair.Key)];
         Assert.Equal(["data.held_out", "model.name"], same.Except(["data.held_out"]).Prepend("data.held_out"));
+    }
+
+    [Fact]
+    public void The_page_about_run_files_states_every_key_and_its_default()
+    {
+        string page = File.ReadAllText(Path.Combine(GoldenFolder.RepositoryRoot(), "Training", "Runs", "README.md"));
+        string stated = page[page.IndexOf("```json\n{\n", StringComparison.Ordinal)..];
+        stated = stated["```json\n".Length..stated.IndexOf("\n```", StringComparison.Ordinal)];
+        Assert.Equal(RunConfiguration.Parse(Least).ToJson(), RunConfiguration.Parse(stated).ToJson());
+        foreach (string key in RunConfiguration.Parse(Least).Flatten().Keys.Where(key => !key.StartsWith("data.sources", StringComparison.Ordinal)))
+            Assert.Contains($"\"{key[(key.LastIndexOf('.') + 1)..]}\":", stated, StringComparison.Ordinal);
     }
 
     [Theory]
