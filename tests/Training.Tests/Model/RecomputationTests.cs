@@ -32,6 +32,23 @@ public sealed class RecomputationTests
     }
 
     [Fact]
+    public void A_layer_is_replayed_with_the_choices_of_its_router()
+    {
+        // Other logits at the second time would choose other experts; the z-loss, which reads them, is left out.
+        using WorkerPool pool = new(2);
+        TrainingBatch batch = TrainingShapes.Batch(3, 2, 20);
+        using TrainingModel model = TrainingShapes.Create(TrainingShapes.Tiny, SimdKernels.Create(pool), new TrainingModelOptions { Recompute = true });
+        StepResult want = model.Step([batch], new LossFactors(0.3f, 0.05f, 0));
+        double[][] gradients = model.Gradients();
+        OtherChoices tap = new();
+        model.Tap = tap;
+        StepResult got = model.Step([batch], new LossFactors(0.3f, 0.05f, 0));
+        Assert.Equal(2 * (TrainingShapes.Tiny.LayerCount + 1), tap.Calls);
+        Assert.Equal(want.Losses, got.Losses);
+        Assert.Equal(gradients, model.Gradients());
+    }
+
+    [Fact]
     public void A_deep_model_needs_little_more_than_the_streams_between_its_layers()
     {
         using WorkerPool pool = new(2);
@@ -44,5 +61,19 @@ public sealed class RecomputationTests
         }
         long recorded = Bytes(false), recomputed = Bytes(true);
         Assert.True(recomputed < recorded / 4, $"{recomputed} of {recorded} bytes");
+    }
+
+    private sealed class OtherChoices : ForwardTap
+    {
+        private readonly HashSet<int> _seen = [];
+
+        public int Calls { get; private set; }
+
+        public override void RouterLogits(int layer, Tensor logits)
+        {
+            Calls++;
+            if (!_seen.Add(layer))
+                logits.Span<float>().Reverse();
+        }
     }
 }
