@@ -8,11 +8,13 @@ namespace Mellum2.Managed.Training.Tests;
 public sealed class RecomputationTests
 {
     [Theory]
-    [InlineData("tiny", false, TrainedPart.Whole)]
-    [InlineData("tiny", true, TrainedPart.Whole)]
-    [InlineData("odd", true, TrainedPart.Whole)]
-    [InlineData("tiny", true, TrainedPart.MtpHead)]
-    public void Gradients_and_losses_have_the_same_bits(string shape, bool documents, TrainedPart trained)
+    [InlineData("tiny", false, TrainedPart.Whole, TrainingPrecision.F32)]
+    [InlineData("tiny", true, TrainedPart.Whole, TrainingPrecision.F32)]
+    [InlineData("odd", true, TrainedPart.Whole, TrainingPrecision.F32)]
+    [InlineData("tiny", true, TrainedPart.Whole, TrainingPrecision.BF16)]
+    [InlineData("odd", true, TrainedPart.Whole, TrainingPrecision.FP8)]
+    [InlineData("tiny", true, TrainedPart.MtpHead, TrainingPrecision.F32)]
+    public void Gradients_and_losses_have_the_same_bits(string shape, bool documents, TrainedPart trained, TrainingPrecision precision)
     {
         using WorkerPool pool = new(2);
         ModelConfiguration configuration = shape == "tiny" ? TrainingShapes.Tiny : TrainingShapes.Odd;
@@ -20,7 +22,7 @@ public sealed class RecomputationTests
         foreach (bool recompute in new[] { false, true })
         {
             using TrainingModel model = TrainingShapes.Create(
-                configuration, SimdKernels.Create(pool), new TrainingModelOptions { Recompute = recompute, Trained = trained });
+                configuration, SimdKernels.Create(pool), new TrainingModelOptions { Recompute = recompute, Trained = trained, Precision = precision });
             TrainingBatch[] batches = [TrainingShapes.Batch(1, 2, 20, documents), TrainingShapes.Batch(2, 1, 20, documents)];
             model.Step(batches, TrainingShapes.Factors);
             runs.Add((model.Step(batches, TrainingShapes.Factors), model.Gradients()));
