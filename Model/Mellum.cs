@@ -93,6 +93,7 @@ public sealed class Mellum : IDisposable
     public void Dispose()
     {
         Model.Dispose();
+        (Model.Context.Kernels as IDisposable)?.Dispose();
         _workspace.Dispose();
         _pool.Dispose();
     }
@@ -110,8 +111,10 @@ public sealed class Mellum : IDisposable
         try
         {
             IForwardKernels kernels = options.Reference ? new ReferenceKernels() : SimdKernels.Create(pool, options.VectorWidth);
-            ModelWeights weights = new WeightLoader(configuration, source, kernels).Load(withMtp, options.Progress, cancel);
             PooledWorkspace workspace = new();
+            if (options.BFloat16Products)
+                kernels = new BFloat16Kernels(kernels, workspace);
+            ModelWeights weights = new WeightLoader(configuration, source, kernels).Load(withMtp, options.Progress, cancel);
             DType? cacheFormat = options.Reference ? null : options.CacheFormat;
             MellumModel model = new(configuration, weights, new ForwardContext(kernels, workspace), cacheFormat);
             return new Mellum(pool, workspace, model, tokenizer, chat);

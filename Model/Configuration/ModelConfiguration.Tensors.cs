@@ -10,6 +10,9 @@ public readonly record struct ExpectedTensor(string Name, Shape Shape);
 
 public sealed partial record ModelConfiguration
 {
+    /// <summary>The name of the embedding table, which also is the output head where they are tied.</summary>
+    public const string EmbeddingName = "model.embed_tokens.weight";
+
     /// <summary>The prefix of the MTP head's one layer.</summary>
     public const string MtpLayerPrefix = "mtp.layers.0.";
 
@@ -46,7 +49,7 @@ public sealed partial record ModelConfiguration
     /// <summary>The tensors outside of the MTP head.</summary>
     public IEnumerable<ExpectedTensor> TrunkTensors()
     {
-        yield return new("model.embed_tokens.weight", new Shape(VocabularySize, HiddenSize));
+        yield return new(EmbeddingName, new Shape(VocabularySize, HiddenSize));
         for (int l = 0; l < LayerCount; l++)
             foreach (ExpectedTensor tensor in LayerTensors(LayerPrefix(l), MlpLayerTypes[l]))
                 yield return tensor;

@@ -20,6 +20,12 @@ public sealed partial class Tape
         {
             for (int r = 0; r < part.Rows && part.Data.HasMemory; r++)
             {
+                if (part is { Format: DType.F32, Layout: WeightLayout.RowMajor } && ActivationType == DType.F32)
+                {
+                    new ReadOnlySpan<float>(part.Data.Pointer<float>() + (long)r * columns, columns).CopyTo(new Span<float>(data.Pointer<float>() + next, columns));
+                    next += columns;
+                    continue;
+                }
                 for (int c = 0; c < columns; c++, next++)
                 {
                     if (ActivationType == DType.F64)

@@ -33,6 +33,8 @@ public sealed partial class Tape
         int mark = _activations.OpenScope(), end = _calls.Count;
         bool counts = CountsLoads;
         (CountsLoads, _nextRouter, _routingReplayed) = (false, router, new Queue<Routing>(routing));
+        // Tensors are handed out again: what was known about one that is gone must not be taken for another's.
+        _logSumExps.Clear();
         Tensor again = layer(input);
         (CountsLoads, _routingReplayed) = (counts, null);
         // The gradient of the result is from now on that of the replayed one.

@@ -64,6 +64,16 @@ public sealed partial class TrainingModel : IDisposable
     /// <summary>Every weight, trained or not, by its checkpoint name: what a checkpoint is written from.</summary>
     public IReadOnlyList<NamedTensor> AllTensors => _parameters.All;
 
+    /// <summary>
+    /// A hook into the forward pass; with recomputation it sees each layer twice. What it changes is taken as it is, without a
+    /// gradient of the change.
+    /// </summary>
+    public ForwardTap? Tap
+    {
+        get => _model.Context.Tap;
+        set => _model.Context.Tap = value;
+    }
+
     /// <summary>Terms of the loss beside the built-in ones.</summary>
     public IList<LossTerm> LossTerms { get; } = [];
 

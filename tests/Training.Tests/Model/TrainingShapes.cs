@@ -62,6 +62,14 @@ internal static class TrainingShapes
     public static TrainingModel Create(ModelConfiguration configuration, ITrainingKernels kernels, TrainingModelOptions? options = null, bool withMtp = true) =>
         new(configuration, new InitialWeights(configuration with { InitializerRange = 0.2 }, 7), withMtp, kernels, options);
 
+    /// <summary>The bytes of native memory, without what only waits for its finalizer.</summary>
+    public static long NativeBytes()
+    {
+        GC.Collect();
+        GC.WaitForPendingFinalizers();
+        return NativeBuffer.AllocatedBytes;
+    }
+
     /// <summary>The gradients of all parameters.</summary>
     public static double[][] Gradients(this TrainingModel model) => [.. model.Parameters.Select(parameter => parameter.Gradient.Read())];
 
