@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
@@ -62,10 +61,10 @@ internal static class Harness
 
     private static double Time(Action action, int repeats)
     {
-        long begin = Stopwatch.GetTimestamp();
+        double begin = BenchClock.Seconds();
         for (int i = 0; i < repeats; i++)
             action();
-        return Stopwatch.GetElapsedTime(begin).TotalSeconds / repeats;
+        return (BenchClock.Seconds() - begin) / repeats;
     }
 }
 

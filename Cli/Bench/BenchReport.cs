@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Mellum2.Managed.Kernels;
 
 namespace Mellum2.Managed.Cli;
 

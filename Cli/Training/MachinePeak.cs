@@ -1,12 +1,15 @@
 using Mellum2.Managed.Engine;
+using Mellum2.Managed.Kernels;
 
 namespace Mellum2.Managed.Cli;
 
 /// <summary>What the machine reaches at most in float32 with a number of threads, measured once.</summary>
 internal static class MachinePeak
 {
-    private const long Buffer = 8L << 20;
-
     /// <summary>Operations a second, a fused multiply-add counted as two.</summary>
-    public static double Measure(int threads) => BenchMachine.Measure(threads, VectorWidth.Auto, Buffer).FlopsPerSecond;
+    public static double Measure(int threads)
+    {
+        using WorkerPool pool = new(threads);
+        return MachineLimits.MeasureFlops(pool);
+    }
 }

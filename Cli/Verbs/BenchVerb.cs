@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Mellum2.Managed.Engine;
+using Mellum2.Managed.Kernels;
 using Mellum2.Managed.Model;
 
 namespace Mellum2.Managed.Cli;
@@ -93,7 +94,7 @@ internal static class BenchVerb
         BenchResult[] results;
         using (ProgressLine progress = new(terminal, "Measuring:", "rounds"))
             results = run.Measure(ways, (done, total) => progress.Report(done, total));
-        MachineLimits limits = BenchMachine.Measure(settings.Threads, settings.Width, BufferBytes());
+        MachineLimits limits = MachineLimits.Measure(settings.Threads, settings.Width, BufferBytes());
         BenchReport report = new(
             name, model.Context.Kernels.Description, reads, writes, rounds, weights, limits, results[0], results.Length > 1 ? results[1] : null);
         if (settings.Json)

@@ -3,6 +3,7 @@ using System.Diagnostics;
 using System.Reflection;
 using System.Runtime.InteropServices;
 using Mellum2.Managed.Engine;
+using Mellum2.Managed.Kernels;
 using Mellum2.Managed.Model;
 
 namespace Mellum2.Managed.Cli;
@@ -28,7 +29,7 @@ internal static class DoctorVerb
             ModelSettings settings = model.Read(parsed);
             MellumOptions options = ModelLoading.Options(settings);
             (string kernels, int test) = SelfTest(options, terminal.Cancel);
-            MachineLimits limits = BenchMachine.Measure(settings.Threads, settings.Width, BenchVerb.BufferBytes());
+            MachineLimits limits = MachineLimits.Measure(settings.Threads, settings.Width, BenchVerb.BufferBytes());
             string[] sets = [.. Processor.InstructionSets()];
             int threads = settings.Threads == 0 ? Environment.ProcessorCount : settings.Threads;
             VectorWidth width = settings.Width == VectorWidth.Auto ? Processor.WidestVectors : settings.Width;

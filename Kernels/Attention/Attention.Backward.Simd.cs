@@ -35,11 +35,24 @@ public sealed unsafe partial class SimdKernels<TLanes>
             Differentiate<Float32Cache>(in call, dq.Pointer<float>(), dk.Pointer<float>(), dv.Pointer<float>());
     }
 
-    // Two passes over the pairs of tiles: each sums what it writes by itself, in order, and nothing is shared by workers.
+    // Sums of dq that a worker keeps beside a walk over keys.
+    private const long QuerySumFloats = 1 << 22;
+
+    // All three gradients sum by themselves, in order, and nothing is shared by workers. Where there are heads for all of them,
+    // a walk over the pairs of tiles makes all three; else one walk makes dq and another dk and dv, cut into more items.
+    // A sum has the same terms in the same order either way.
     private void Differentiate<TCache>(in AttentionBackwardCall call, float* dq, float* dk, float* dv) where TCache : struct, ICacheFormat
     {
-        float* scratch = ReserveScratch(
-            ref _attentionScratch, _pool.Count * AttentionBackwardTile<TLanes, TCache>.ScratchFloats(in call) * sizeof(float));
+        long floats = AttentionBackwardTile<TLanes, TCache>.ScratchFloats(in call);
+        long sums = (long)call.Batches * KvLayer.TileSlots * call.Padded;
+        if (call.Heads % _pool.Count == 0 && sums <= QuerySumFloats)
+        {
+            float* whole = ReserveScratch(ref _attentionScratch, _pool.Count * (floats + sums) * sizeof(float));
+            HeadGradientJob<TCache> heads = new(call, whole, floats + sums, dq, dk, dv);
+            _pool.For(ref heads, call.Heads);
+            return;
+        }
+        float* scratch = ReserveScratch(ref _attentionScratch, _pool.Count * floats * sizeof(float));
         QueryGradientJob<TCache> queries = new(call, scratch, dq);
         _pool.For(ref queries, checked(call.Heads * call.Batches));
         KeyGradientJob<TCache> keys = new(call, scratch, dk, dv);
@@ -73,7 +86,6 @@ public sealed unsafe partial class SimdKernels<TLanes>
     {
         public void Run(int begin, int end, int worker)
         {
-            int padded = call.Padded, dimension = call.Dimension;
             AttentionBackwardTile<TLanes, TCache> work = new(
                 in call, scratch + worker * AttentionBackwardTile<TLanes, TCache>.ScratchFloats(in call));
             for (int item = begin; item < end; item++)
@@ -82,16 +94,14 @@ public sealed unsafe partial class SimdKernels<TLanes>
                 int head = item % call.Heads, batch = call.Batches - 1 - item / call.Heads;
                 int count = work.LoadQueries(head, batch);
                 int first = batch * KvLayer.TileSlots / call.Group, last = (batch * KvLayer.TileSlots + count - 1) / call.Group;
-                new Span<float>(work.First, KvLayer.TileSlots * padded).Clear();
+                new Span<float>(work.First, KvLayer.TileSlots * call.Padded).Clear();
                 for (int tile = call.FirstKey(first) / KvLayer.TileSlots; tile <= last / KvLayer.TileSlots; tile++)
                 {
                     work.LoadKeys(head, tile);
                     work.Weigh(batch, tile, count);
-                    work.AddToQueries(count);
+                    work.AddToQueries(count, work.First);
                 }
-                for (int i = 0; i < count; i++)
-                    new ReadOnlySpan<float>(work.First + i * padded, dimension).CopyTo(
-                        new Span<float>(dq + call.Place(head, batch * KvLayer.TileSlots + i) * dimension, dimension));
+                call.StoreQueries(head, batch * KvLayer.TileSlots, count, work.First, dq);
             }
         }
     }
@@ -102,29 +112,28 @@ public sealed unsafe partial class SimdKernels<TLanes>
     {
         public void Run(int begin, int end, int worker)
         {
-            int padded = call.Padded, dimension = call.Dimension;
             AttentionBackwardTile<TLanes, TCache> work = new(
                 in call, scratch + worker * AttentionBackwardTile<TLanes, TCache>.ScratchFloats(in call));
             for (int item = begin; item < end; item++)
+                work.Walk(item % call.Heads, item / call.Heads, dk, dv, null);
+        }
+    }
+
+    // Item: a KV head, whose tiles of keys walk their queries one after the other.
+    private readonly struct HeadGradientJob<TCache>(AttentionBackwardCall call, float* scratch, long floats, float* dq, float* dk, float* dv) : IParallelJob
+        where TCache : struct, ICacheFormat
+    {
+        public void Run(int begin, int end, int worker)
+        {
+            float* own = scratch + worker * floats;
+            float* sums = own + AttentionBackwardTile<TLanes, TCache>.ScratchFloats(in call);
+            AttentionBackwardTile<TLanes, TCache> work = new(in call, own);
+            for (int head = begin; head < end; head++)
             {
-                int head = item % call.Heads, tile = item / call.Heads, first = tile * KvLayer.TileSlots;
-                int count = Math.Min(KvLayer.TileSlots, call.Rows.Count - first);
-                work.LoadKeys(head, tile);
-                new Span<float>(work.First, KvLayer.TileSlots * padded).Clear();
-                new Span<float>(work.Second, KvLayer.TileSlots * padded).Clear();
-                long lastQuery = (long)(call.LastRow(first + count - 1) + 1) * call.Group - 1;
-                for (int batch = (int)((long)first * call.Group / KvLayer.TileSlots); batch <= lastQuery / KvLayer.TileSlots; batch++)
-                {
-                    int queries = work.LoadQueries(head, batch);
-                    work.Weigh(batch, tile, queries);
-                    work.AddToKeys(queries);
-                }
-                for (int j = 0; j < count; j++)
-                {
-                    long place = ((long)(call.Rows.FirstRow + first + j) * call.Heads + head) * dimension;
-                    new ReadOnlySpan<float>(work.First + j * padded, dimension).CopyTo(new Span<float>(dk + place, dimension));
-                    new ReadOnlySpan<float>(work.Second + j * padded, dimension).CopyTo(new Span<float>(dv + place, dimension));
-                }
+                new Span<float>(sums, call.Batches * KvLayer.TileSlots * call.Padded).Clear();
+                for (int tile = 0; tile < call.Tiles; tile++)
+                    work.Walk(head, tile, dk, dv, sums);
+                call.StoreQueries(head, 0, call.Rows.Count * call.Group, sums, dq);
             }
         }
     }

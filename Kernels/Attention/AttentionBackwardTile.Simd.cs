@@ -37,6 +37,13 @@ internal unsafe struct AttentionBackwardCall
     /// <summary>The (row, query head) of query <paramref name="index"/> of a KV head: the heads of a row, then those of the next.</summary>
     public readonly long Place(int head, int index) =>
         (long)(Rows.FirstRow + index / Group) * Parameters.QueryHeads + head * Group + index % Group;
+
+    /// <summary>Writes the sums of consecutive queries of a KV head to dq.</summary>
+    public readonly void StoreQueries(int head, int first, int count, float* sums, float* dq)
+    {
+        for (int i = 0; i < count; i++)
+            new ReadOnlySpan<float>(sums + (long)i * Padded, Dimension).CopyTo(new Span<float>(dq + Place(head, first + i) * Dimension, Dimension));
+    }
 }
 
 /// <summary>
@@ -166,8 +173,35 @@ internal readonly unsafe struct AttentionBackwardTile<T, TCache> where T : struc
             q, q + padded, q + 2 * padded, q + 3 * padded, (byte*)columns, blockBytes, 0, Tile / Block, dimension, scores);
     }
 
-    /// <summary><see cref="First"/> += ds·k, for dq.</summary>
-    public void AddToQueries(int count) => AddRows(_ds, _keyRows, Tile, count, First);
+    /// <summary>sums += ds·k, for dq.</summary>
+    public void AddToQueries(int count, float* sums) => AddRows(_ds, _keyRows, Tile, count, sums);
+
+    /// <summary>
+    /// A tile of keys and all queries that see it: writes dk and dv, and adds to the sums of dq, where there are any, rows of
+    /// all queries of the head.
+    /// </summary>
+    public void Walk(int head, int tile, float* dk, float* dv, float* querySums)
+    {
+        int padded = _call.Padded, dimension = _call.Dimension, first = tile * Tile, count = Math.Min(Tile, _call.Rows.Count - first);
+        LoadKeys(head, tile);
+        new Span<float>(First, Tile * padded).Clear();
+        new Span<float>(Second, Tile * padded).Clear();
+        long lastQuery = (long)(_call.LastRow(first + count - 1) + 1) * _call.Group - 1;
+        for (int batch = (int)((long)first * _call.Group / Tile); batch <= lastQuery / Tile; batch++)
+        {
+            int queries = LoadQueries(head, batch);
+            Weigh(batch, tile, queries);
+            if (querySums != null)
+                AddToQueries(queries, querySums + (long)batch * Tile * padded);
+            AddToKeys(queries);
+        }
+        for (int j = 0; j < count; j++)
+        {
+            long place = ((long)(_call.Rows.FirstRow + first + j) * _call.Heads + head) * dimension;
+            new ReadOnlySpan<float>(First + j * padded, dimension).CopyTo(new Span<float>(dk + place, dimension));
+            new ReadOnlySpan<float>(Second + j * padded, dimension).CopyTo(new Span<float>(dv + place, dimension));
+        }
+    }
 
     /// <summary><see cref="First"/> += dsᵀ·q and <see cref="Second"/> += pᵀ·dout, for dk and dv.</summary>
     public void AddToKeys(int count)

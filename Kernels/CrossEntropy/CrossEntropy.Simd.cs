@@ -4,8 +4,8 @@ namespace Mellum2.Managed.Kernels;
 
 public sealed unsafe partial class SimdKernels<TLanes>
 {
-    // Rows whose logits exist at once: every block reads and writes the whole gradient of the head.
-    private const int HeadRows = 128;
+    // Logits that exist at once, and how many rows that may be: every block reads and writes the whole gradient of the head.
+    private const int HeadLogits = 1 << 22, LeastHeadRows = 128, MostHeadRows = 1024;
 
     private Tensor? _headStates, _headTargets, _headLogits, _headRowLosses, _headLse, _headGradients;
 
@@ -24,10 +24,11 @@ public sealed unsafe partial class SimdKernels<TLanes>
         Tensor? dStates, Tensor? dHead, Tensor? correct = null)
     {
         CrossEntropyTargets.Check(targets, head.Rows);
+        int blockRows = Math.Clamp(HeadLogits / Math.Max(1, head.Rows), LeastHeadRows, MostHeadRows);
         bool differentiate = dStates is not null || dHead is not null;
-        for (int first = 0; first < states.Rows; first += HeadRows)
+        for (int first = 0; first < states.Rows; first += blockRows)
         {
-            int rows = Math.Min(HeadRows, states.Rows - first);
+            int rows = Math.Min(blockRows, states.Rows - first);
             Tensor x = Block(ref _headStates, DType.F32, rows, states.Columns), target = Block(ref _headTargets, DType.I32, rows, 1);
             Tensor logits = Block(ref _headLogits, DType.F32, rows, head.Rows), blockLse = Block(ref _headLse, DType.F32, rows, 1);
             Tensor blockLosses = Block(ref _headRowLosses, DType.F32, rows, 1);

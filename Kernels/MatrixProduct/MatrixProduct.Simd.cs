@@ -28,6 +28,13 @@ public sealed unsafe partial class SimdKernels<TLanes>
         if (x.Rows == 0 || w.Rows == 0)
             return;
         ProductCall call = NewCall(x, null, 1, w, y);
+        if (w.Layout == WeightLayout.RowMajor)
+        {
+            BlockCall blocks = NewBlockCall(BlockForm.Forward, 1, w.Rows);
+            Add(ref blocks, ForwardProduct(in call.Rows, w, y, 0, x.Rows));
+            Multiply(ref blocks);
+            return;
+        }
         call.Segments = Scratch.Segments(x.Rows / SmallestSegment + 1);
         bool direct = x.Rows <= DirectLimit(w.Format, in call.Layout);
         AddSegments(ref call, w, 0, x.Rows, direct);
@@ -52,6 +59,15 @@ public sealed unsafe partial class SimdKernels<TLanes>
             if (w.Format != first.Format || w.Rows != first.Rows || w.Columns != first.Columns || w.Layout != first.Layout)
                 throw new ArgumentException($"{w.Name} [{w.Rows}, {w.Columns}] of {w.Format} is not of the kind of {first.Name}.");
             largest = MathF.Max(largest, Largest(w));
+        }
+        if (first.Layout == WeightLayout.RowMajor)
+        {
+            BlockCall blocks = NewBlockCall(BlockForm.Forward, experts.Length, first.Rows, slots);
+            for (int e = 0; e < experts.Length; e++)
+                if (offset[e] < offset[e + 1])
+                    Add(ref blocks, ForwardProduct(in call.Rows, experts[e], y, offset[e], offset[e + 1] - offset[e]));
+            Multiply(ref blocks);
+            return;
         }
         call.Segments = Scratch.Segments(experts.Length + rows / SmallestSegment);
         int limit = DirectLimit(first.Format, in call.Layout);
@@ -124,9 +140,6 @@ public sealed unsafe partial class SimdKernels<TLanes>
             return;
         switch (w.Format)
         {
-            case DType.F32 when w.Layout == WeightLayout.RowMajor:
-                Tiled<SingleRows<TLanes>>(ref call);
-                break;
             case DType.F32:
                 Tiled<SinglePanels<TLanes>>(ref call);
                 break;

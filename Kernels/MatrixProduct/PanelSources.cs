@@ -22,19 +22,6 @@ internal readonly unsafe struct SinglePanels<T> : IPanelSource<T> where T : stru
         (float*)panel.Weights + (long)begin * PanelLayout.TileColumns;
 }
 
-/// <summary>Rows of float32 weights as in a checkpoint, transposed at each use.</summary>
-internal readonly unsafe struct SingleRows<T> : IPanelSource<T> where T : struct, ILanes<T>
-{
-    public static float* Chunk(in PanelView panel, int begin, int end, float* scratch)
-    {
-        uint** rows = stackalloc uint*[PanelLayout.TileColumns];
-        for (int r = 0; r < panel.Width; r++)
-            rows[r] = panel.Weights + (long)r * panel.Columns + begin;
-        Transposition.Run(rows, panel.Width, end - begin, (uint*)scratch, PanelLayout.TileColumns);
-        return scratch;
-    }
-}
-
 /// <summary>Panels of a format that is decoded.</summary>
 internal readonly unsafe struct DecodedPanels<T, TFormat> : IPanelSource<T>
     where T : struct, ILanes<T>

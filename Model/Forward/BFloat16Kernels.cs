@@ -85,8 +85,8 @@ public sealed class BFloat16Kernels(IForwardKernels kernels, IWorkspace workspac
         kernels.Attention(q, rows, cache, parameters, output, logSumExp);
 
     /// <inheritdoc/>
-    public void Route(Tensor logits, int k, bool renormalize, Tensor probabilities, Tensor experts, Tensor weights) =>
-        kernels.Route(logits, k, renormalize, probabilities, experts, weights);
+    public void Route(Tensor logits, int k, bool renormalize, Tensor probabilities, Tensor experts, Tensor weights, Tensor? bias = null) =>
+        kernels.Route(logits, k, renormalize, probabilities, experts, weights, bias);
 
     /// <inheritdoc/>
     public void Dispatch(Tensor experts, Tensor offsets, Tensor order, Tensor place) => kernels.Dispatch(experts, offsets, order, place);

@@ -22,6 +22,7 @@ internal static unsafe class GemmBench
     public static void Run(string[] args)
     {
         using WorkerPool pool = new(Option(args, "--threads", 0));
+        MachineProbe probe = new(pool);
         int rounds = Option(args, "--rounds", 9);
         string? core = OpenBlas.Load(pool.Count);
         if (core is null)
@@ -40,14 +41,14 @@ internal static unsafe class GemmBench
             using WeightMatrix plain = BenchData.Weights(DType.F32, n, k), panels = kernels.Prepare([plain]);
             using WeightMatrix half = Prepare(kernels, DType.BF16, n, k), eighth = Prepare(kernels, DType.F8E4M3, n, k);
             Timing[] t = Harness.Measure(rounds, 0.03, 70,
-                new Rival("peak", () => Floors.MultiplyAdd(pool)),
+                new Rival("peak", () => probe.MultiplyAdd()),
                 new Rival("OpenBLAS", () => OpenBlas.MatMul(x.Pointer<float>(), plain.Data.Pointer<float>(), y.Pointer<float>(), m, n, k)),
                 new Rival("prepared", () => kernels.MatMul(x, panels, y)),
                 new Rival("packing", () => kernels.MatMul(x, plain, y)),
                 new Rival("BF16", () => kernels.MatMul(x, half, y)),
                 new Rival("FP8", () => kernels.MatMul(x, eighth, y)));
             double Rate(int i) => 2.0 * m * n * k / t[i].Median / 1e9;
-            double peak = Floors.OperationsPerWorker * pool.Count / t[0].Median / 1e9;
+            double peak = probe.Operations / t[0].Median / 1e9;
             prepared.Add(Rate(2) / Rate(1));
             packing.Add(Rate(3) / Rate(1));
             preparedBest.Add(t[1].Fastest / t[2].Fastest);

@@ -14,6 +14,7 @@ internal static unsafe class GemvBench
     {
         int rounds = GemmBench.Option(args, "--rounds", 9);
         using WorkerPool pool = new(GemmBench.Option(args, "--threads", 0));
+        MachineProbe probe = new(pool);
         SimdKernels<Lanes512> kernels = new(pool);
         int[] rows = [1, 2, 3, 4, 5, 6, 7, 8, 12, 16];
         ResultTable table = new(
@@ -27,7 +28,7 @@ internal static unsafe class GemvBench
             Tensor[] y = [.. rows.Select(m => Tensor.Allocate(DType.F32, new Shape(m, N)))];
             Rival[] rivals =
             [
-                new Rival("read", () => Floors.Read(pool, w.Data.Data, w.Data.ByteLength)),
+                new Rival("read", () => probe.Read(w.Data.Data, w.Data.ByteLength)),
                 .. rows.Select((_, i) => new Rival(format.Name(), () => kernels.MatMul(x[i], w, y[i]))),
             ];
             Timing[] t = Harness.Measure(rounds, 0.02, 0, rivals);

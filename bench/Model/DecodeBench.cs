@@ -1,4 +1,5 @@
 using Mellum2.Managed.Engine;
+using Mellum2.Managed.Kernels;
 using Mellum2.Managed.Model;
 
 namespace Mellum2.Managed.Bench;
@@ -12,6 +13,7 @@ internal static unsafe class DecodeBench
         int layers = GemmBench.Option(args, "--layers", 4), context = GemmBench.Option(args, "--context", 64);
         DType format = BenchModel.ParseFormat(args, DType.F8E4M3);
         using WorkerPool pool = new(GemmBench.Option(args, "--threads", 0));
+        MachineProbe probe = new(pool);
         using BenchModel model = new(layers, format, pool.Count);
         using TokenDecoder decoder = model.Decoder(context + 4096);
         decoder.Prefill(model.Prompt(context, 1));
@@ -20,7 +22,7 @@ internal static unsafe class DecodeBench
         using NativeBuffer memory = new(4 * bytes);
         int next = 0;
         Timing[] t = Harness.Measure(GemmBench.Option(args, "--rounds", 15), 0.3, 0,
-            new Rival("read", () => Floors.Read(pool, memory.Pointer + next++ % 4 * (bytes / 64 * 64), bytes)),
+            new Rival("read", () => probe.Read(memory.Pointer + next++ % 4 * (bytes / 64 * 64), bytes)),
             new Rival("token", () => decoder.TryNext(out _)));
         ResultTable table = new(
             $"Decoding, {layers} layers of the 12B shape, {format}, context {context}, {pool.Count} threads",

@@ -13,6 +13,7 @@ internal static class PrefillBench
         int layers = GemmBench.Option(args, "--layers", 4), tokens = GemmBench.Option(args, "--tokens", 512);
         DType format = BenchModel.ParseFormat(args, DType.F8E4M3);
         using WorkerPool pool = new(GemmBench.Option(args, "--threads", 0));
+        MachineProbe probe = new(pool);
         using BenchModel model = new(layers, format, pool.Count);
         using TokenDecoder decoder = model.Decoder(tokens + 16);
         SimdKernels<Lanes512> kernels = new(pool);
@@ -21,14 +22,14 @@ internal static class PrefillBench
         using WeightMatrix plain = BenchData.Weights(DType.F32, width, hidden), panels = kernels.Prepare([plain]);
         int first = 0;
         Timing[] t = Harness.Measure(GemmBench.Option(args, "--rounds", 9), 0.2, 0,
-            new Rival("peak", () => Floors.MultiplyAdd(pool)),
+            new Rival("peak", () => probe.MultiplyAdd()),
             new Rival("product", () => kernels.MatMul(x, panels, y)),
             new Rival("prefill", () =>
             {
                 decoder.Prefill(model.Prompt(tokens, ++first));
                 decoder.Stop();
             }));
-        double peak = Floors.OperationsPerWorker * pool.Count / t[0].Median / 1e9;
+        double peak = probe.Operations / t[0].Median / 1e9;
         double product = 2.0 * tokens * hidden * width / t[1].Median / 1e9;
         double prefill = model.PrefillOperations(tokens) / t[2].Median / 1e9;
         ResultTable table = new(

@@ -11,29 +11,37 @@ internal static unsafe class BackwardBench
     private static readonly (string Name, int T, int N, int K)[] s_products =
     [
         ("1024³", 1024, 1024, 1024),
+        ("q of the small MoE 4096×512×512", 4096, 512, 512),
+        ("its gate_up 512×512×512", 512, 512, 512),
+        ("its down 512×512×256", 512, 512, 256),
+        ("its head 512×8192×512", 512, 8192, 512),
         ("q 512×4096×2304", 512, 4096, 2304),
         ("gate_up 512×1792×2304", 512, 1792, 2304),
         ("down 64×2304×896", 64, 2304, 896),
     ];
 
-    /// <summary>Prints GFLOP/s; <c>--threads n</c> is understood.</summary>
+    /// <summary>Prints GFLOP/s; <c>--threads n</c> is understood, <c>--processor-time</c> takes that of one thread.</summary>
     public static void Run(string[] args)
     {
-        int at = Array.IndexOf(args, "--threads");
-        using WorkerPool pool = new(at < 0 ? 0 : int.Parse(args[at + 1], System.Globalization.CultureInfo.InvariantCulture));
+        BenchClock.OfThread = args.Contains("--processor-time");
+        using WorkerPool pool = new(BenchClock.OfThread ? 1 : GemmBench.Option(args, "--threads", 0));
+        MachineProbe probe = new(pool);
         ITrainingKernels kernels = SimdKernels.Create(pool);
         ResultTable products = new(
-            $"Backward of float32 products, GFLOP/s, {kernels.Description}", "T × N × K", "forward", "dx", "dw", "dx / forward", "dw / forward");
+            $"Backward of float32 products, GFLOP/s, {kernels.Description}", "T × N × K", "peak", "forward", "dx", "dw", "forward / peak", "dx / peak", "dw / peak");
         foreach ((string name, int t, int n, int k) in s_products)
         {
             using Tensor x = BenchData.Activations(t, k), y = BenchData.Activations(t, n), dx = Tensor.Allocate(DType.F32, x.Shape);
             using WeightMatrix w = BenchData.Weights(DType.F32, n, k);
             using Tensor dw = Tensor.Allocate(DType.F32, new Shape(n, k)), made = Tensor.Allocate(DType.F32, y.Shape);
-            double[] rates = Rates(2.0 * t * n * k, 2.0 * t * n * k,
-                () => kernels.MatMul(x, w, made), () => kernels.MatMulBackwardInput(y, w, dx), () => kernels.MatMulBackwardWeight(y, x, dw));
-            products.Add(name, rates[0], rates[1], rates[2], rates[1] / rates[0], rates[2] / rates[0]);
+            double operations = 2.0 * t * n * k;
+            double[] rates = Rates(probe.Operations, operations,
+                () => probe.MultiplyAdd(), () => kernels.MatMul(x, w, made), () => kernels.MatMulBackwardInput(y, w, dx), () => kernels.MatMulBackwardWeight(y, x, dw));
+            products.Add(name, rates[0], rates[1], rates[2], rates[3], rates[1] / rates[0], rates[2] / rates[0], rates[3] / rates[0]);
         }
         products.Print(args);
+        if (args.Contains("--products"))
+            return;
         ResultTable attention = new(
             $"Backward of attention, GFLOP/s of useful products (4 forward, 10 backward for a pair), {kernels.Description}", "T, window", "forward", "backward", "ratio");
         foreach ((int rows, int window) in new[] { (512, 0), (2048, 0), (2048, 1024) })
@@ -61,9 +69,9 @@ internal static unsafe class BackwardBench
     }
 
     // The best rounds: other processes only ever make one slower.
-    private static double[] Rates(double forward, double backward, params Action[] rivals)
+    private static double[] Rates(double first, double others, params Action[] rivals)
     {
-        Timing[] timings = Harness.Measure(7, 0.05, 0, [.. rivals.Select((run, i) => new Rival($"{i}", run))]);
-        return [.. timings.Select((timing, i) => (i == 0 ? forward : backward) / timing.Fastest / 1e9)];
+        Timing[] timings = Harness.Measure(15, 0.02, 0, [.. rivals.Select((run, i) => new Rival($"{i}", run))]);
+        return [.. timings.Select((timing, i) => (i == 0 ? first : others) / timing.Fastest / 1e9)];
     }
 }

@@ -23,6 +23,7 @@ internal static unsafe class NewtonSchulzBench
     public static void Run(string[] args)
     {
         using WorkerPool pool = new(GemmBench.Option(args, "--threads", 0));
+        MachineProbe probe = new(pool);
         int rounds = GemmBench.Option(args, "--rounds", 7);
         string rival = OpenBlas.Load(pool.Count) ?? "not installed";
         IOptimizerKernels kernels = (IOptimizerKernels)SimdKernels.Create(pool);
@@ -41,7 +42,7 @@ internal static unsafe class NewtonSchulzBench
             // One matrix's products, as often as all matrices need them.
             float* x = u.Pointer<float>(), y = o.Pointer<float>();
             Timing[] t = Harness.Measure(rounds, 0.05, 70,
-                new Rival("peak", () => Floors.MultiplyAdd(pool)),
+                new Rival("peak", () => probe.MultiplyAdd()),
                 new Rival("newton-schulz", () => kernels.NewtonSchulz(u, NewtonSchulzSteps.Quintic, 1e-7, o)),
                 new Rival("OpenBLAS", () =>
                 {
@@ -52,7 +53,7 @@ internal static unsafe class NewtonSchulzBench
                         OpenBlas.MatMul(q.Pointer<float>(), x, y, m, n, m);
                     }
                 }));
-            double operations = matrices * NewtonSchulzSteps.Operations(rows, columns, steps), peak = Floors.OperationsPerWorker * pool.Count;
+            double operations = matrices * NewtonSchulzSteps.Operations(rows, columns, steps), peak = probe.Operations;
             double rate = operations / t[1].Median, highest = peak / t[0].Median;
             table.Add(
                 name, t[1].Median * 1e3, highest / 1e9, rate / 1e9, rate / highest, operations / t[1].Fastest / (peak / t[0].Fastest),

@@ -1,5 +1,3 @@
-using System.Diagnostics;
-
 namespace Mellum2.Managed.Bench;
 
 /// <summary>Seconds and floating-point operations by kind of operation, summed over calls.</summary>
@@ -18,9 +16,9 @@ internal sealed class OperationTimes
     public void Clear() => _sums.Clear();
 
     /// <summary>Adds a call that began at <paramref name="start"/> and ends now.</summary>
-    public void Add(string name, long start, double operations = 0)
+    public void Add(string name, double start, double operations = 0)
     {
-        double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
+        double seconds = BenchClock.Seconds() - start;
         var sum = _sums.GetValueOrDefault(name);
         _sums[name] = (sum.Seconds + seconds, sum.Operations + operations, sum.Calls + 1);
     }

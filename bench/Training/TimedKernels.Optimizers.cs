@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Mellum2.Managed.Engine;
 using Mellum2.Managed.Kernels;
 
@@ -8,7 +7,7 @@ internal sealed unsafe partial class TimedKernels
 {
     public double SumOfSquares(Tensor x)
     {
-        long start = Stopwatch.GetTimestamp();
+        double start = BenchClock.Seconds();
         double result = _optimizer.SumOfSquares(x);
         times.Add("norm of the gradient", start);
         return result;
@@ -16,42 +15,42 @@ internal sealed unsafe partial class TimedKernels
 
     public void Scale(Tensor x, double factor)
     {
-        long start = Stopwatch.GetTimestamp();
+        double start = BenchClock.Seconds();
         _optimizer.Scale(x, factor);
         times.Add("clipping", start);
     }
 
     public void AdamW(Tensor gradient, in AdamWStep step, Tensor weight, Tensor mean, Tensor variance)
     {
-        long start = Stopwatch.GetTimestamp();
+        double start = BenchClock.Seconds();
         _optimizer.AdamW(gradient, in step, weight, mean, variance);
         times.Add("AdamW", start);
     }
 
     public void NesterovMomentum(Tensor gradient, double momentum, Tensor average, Tensor update, long offset)
     {
-        long start = Stopwatch.GetTimestamp();
+        double start = BenchClock.Seconds();
         _optimizer.NesterovMomentum(gradient, momentum, average, update, offset);
         times.Add("momentum", start);
     }
 
     public void DecayedStep(Tensor update, long offset, double decay, double step, Tensor weight)
     {
-        long start = Stopwatch.GetTimestamp();
+        double start = BenchClock.Seconds();
         _optimizer.DecayedStep(update, offset, decay, step, weight);
         times.Add("weights", start);
     }
 
     public void NewtonSchulz(Tensor u, ReadOnlySpan<NewtonSchulzStep> steps, double epsilon, Tensor o)
     {
-        long start = Stopwatch.GetTimestamp();
+        double start = BenchClock.Seconds();
         _optimizer.NewtonSchulz(u, steps, epsilon, o);
         times.Add("Newton-Schulz", start, Matrices(u) * NewtonSchulzSteps.Operations(u.Shape[u.Shape.Rank - 2], u.Columns, steps.Length));
     }
 
     public float AbsoluteMaximum(Tensor x)
     {
-        long start = Stopwatch.GetTimestamp();
+        double start = BenchClock.Seconds();
         float result = _optimizer.AbsoluteMaximum(x);
         times.Add("rounding", start);
         return result;
@@ -59,28 +58,28 @@ internal sealed unsafe partial class TimedKernels
 
     public void QuantizeFloat8(Tensor x, float scale, Tensor codes)
     {
-        long start = Stopwatch.GetTimestamp();
+        double start = BenchClock.Seconds();
         _optimizer.QuantizeFloat8(x, scale, codes);
         times.Add("rounding", start);
     }
 
     public void DecodeFloat8(Tensor codes, Tensor values)
     {
-        long start = Stopwatch.GetTimestamp();
+        double start = BenchClock.Seconds();
         _optimizer.DecodeFloat8(codes, values);
         times.Add("rounding", start);
     }
 
     public void Transpose(Tensor x, Tensor y)
     {
-        long start = Stopwatch.GetTimestamp();
+        double start = BenchClock.Seconds();
         _optimizer.Transpose(x, y);
         times.Add("rounding", start);
     }
 
     public void RoundToBFloat16(Tensor x, Tensor y)
     {
-        long start = Stopwatch.GetTimestamp();
+        double start = BenchClock.Seconds();
         _optimizer.RoundToBFloat16(x, y);
         times.Add("rounding", start);
     }

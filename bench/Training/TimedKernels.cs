@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Mellum2.Managed.Engine;
 using Mellum2.Managed.Kernels;
 
@@ -24,77 +23,77 @@ internal sealed unsafe partial class TimedKernels(ITrainingKernels kernels, Oper
 
     public void MatMul(Tensor x, WeightMatrix w, Tensor y)
     {
-        long start = Stopwatch.GetTimestamp();
+        double start = BenchClock.Seconds();
         kernels.MatMul(x, w, y);
         times.Add("product, forward", start, 2.0 * x.Rows * w.Rows * w.Columns);
     }
 
     public void GroupedMatMul(Tensor x, Tensor? order, int slots, Tensor offsets, WeightMatrix[] experts, Tensor y)
     {
-        long start = Stopwatch.GetTimestamp();
+        double start = BenchClock.Seconds();
         kernels.GroupedMatMul(x, order, slots, offsets, experts, y);
         times.Add("grouped product, forward", start, 2.0 * Last(offsets) * experts[0].Rows * experts[0].Columns);
     }
 
     public void SwiGlu(Tensor gateUp, Tensor y)
     {
-        long start = Stopwatch.GetTimestamp();
+        double start = BenchClock.Seconds();
         kernels.SwiGlu(gateUp, y);
         times.Add("SwiGLU, forward", start);
     }
 
     public void Add(Tensor a, Tensor b, Tensor y)
     {
-        long start = Stopwatch.GetTimestamp();
+        double start = BenchClock.Seconds();
         kernels.Add(a, b, y);
         times.Add("add", start);
     }
 
     public void CopyRows(Tensor x, int firstRow, Tensor y)
     {
-        long start = Stopwatch.GetTimestamp();
+        double start = BenchClock.Seconds();
         kernels.CopyRows(x, firstRow, y);
         times.Add("copy", start);
     }
 
     public void Concatenate(Tensor a, Tensor b, Tensor y)
     {
-        long start = Stopwatch.GetTimestamp();
+        double start = BenchClock.Seconds();
         kernels.Concatenate(a, b, y);
         times.Add("copy", start);
     }
 
     public void Dispatch(Tensor experts, Tensor offsets, Tensor order, Tensor place)
     {
-        long start = Stopwatch.GetTimestamp();
+        double start = BenchClock.Seconds();
         kernels.Dispatch(experts, offsets, order, place);
         times.Add("dispatch", start);
     }
 
     public void Combine(Tensor rows, Tensor place, Tensor weights, Tensor y)
     {
-        long start = Stopwatch.GetTimestamp();
+        double start = BenchClock.Seconds();
         kernels.Combine(rows, place, weights, y);
         times.Add("combine, forward", start);
     }
 
     public void Route(Tensor logits, int k, bool renormalize, Tensor probabilities, Tensor experts, Tensor weights, Tensor? bias = null)
     {
-        long start = Stopwatch.GetTimestamp();
+        double start = BenchClock.Seconds();
         kernels.Route(logits, k, renormalize, probabilities, experts, weights, bias);
         times.Add("router, forward", start);
     }
 
     public void Embed(Tensor ids, WeightMatrix table, Tensor y)
     {
-        long start = Stopwatch.GetTimestamp();
+        double start = BenchClock.Seconds();
         kernels.Embed(ids, table, y);
         times.Add("embedding", start);
     }
 
     public void AppendKeyValues(Tensor k, Tensor v, SequenceRows rows, KvLayer cache)
     {
-        long start = Stopwatch.GetTimestamp();
+        double start = BenchClock.Seconds();
         kernels.AppendKeyValues(k, v, rows, cache);
         times.Add("keys and values", start);
     }
@@ -102,35 +101,35 @@ internal sealed unsafe partial class TimedKernels(ITrainingKernels kernels, Oper
     public void Attention(
         Tensor q, SequenceRows rows, KvLayer cache, AttentionParameters parameters, Tensor output, Tensor? logSumExp = null)
     {
-        long start = Stopwatch.GetTimestamp();
+        double start = BenchClock.Seconds();
         kernels.Attention(q, rows, cache, parameters, output, logSumExp);
         times.Add("attention, forward", start, 4 * Pairs(rows, parameters) * cache.Dimension);
     }
 
     public void RopeTable(Tensor positions, RopeParameters parameters, Tensor table)
     {
-        long start = Stopwatch.GetTimestamp();
+        double start = BenchClock.Seconds();
         kernels.RopeTable(positions, parameters, table);
         times.Add("rotary table", start);
     }
 
     public void Rope(Tensor x, Tensor table, Tensor y)
     {
-        long start = Stopwatch.GetTimestamp();
+        double start = BenchClock.Seconds();
         kernels.Rope(x, table, y);
         times.Add("rotary, forward", start);
     }
 
     public void LogSumExp(Tensor logits, Tensor lse)
     {
-        long start = Stopwatch.GetTimestamp();
+        double start = BenchClock.Seconds();
         kernels.LogSumExp(logits, lse);
         times.Add("log-sum-exp", start);
     }
 
     public void RmsNorm(Tensor x, Tensor weight, float epsilon, Tensor y)
     {
-        long start = Stopwatch.GetTimestamp();
+        double start = BenchClock.Seconds();
         kernels.RmsNorm(x, weight, epsilon, y);
         times.Add("norm, forward", start);
     }

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Mellum2.Managed.Engine;
 using Mellum2.Managed.Kernels;
 using Mellum2.Managed.Model;
@@ -13,10 +12,18 @@ namespace Mellum2.Managed.Bench;
 /// </summary>
 internal static class TrainBench
 {
-    /// <summary><c>--shape small|mini --rounds n --threads n</c> are understood.</summary>
+    // Long enough that the clock is the one of a step.
+    private const int PeakCalls = 20;
+
+    /// <summary>
+    /// <c>--shape small|mini --rounds n --threads n --no-optimizer</c> are understood; <c>--processor-time</c> takes that of one
+    /// thread.
+    /// </summary>
     public static void Run(string[] args)
     {
-        using WorkerPool pool = new(GemmBench.Option(args, "--threads", 0));
+        BenchClock.OfThread = args.Contains("--processor-time");
+        using WorkerPool pool = new(BenchClock.OfThread ? 1 : GemmBench.Option(args, "--threads", 0));
+        MachineProbe probe = new(pool);
         bool mini = Array.IndexOf(args, "mini") > 0;
         (ModelConfiguration configuration, int rows, int length) = mini ? (Mini, 16, 256) : (Small, 8, 512);
         int rounds = GemmBench.Option(args, "--rounds", mini ? 30 : 5);
@@ -36,20 +43,25 @@ internal static class TrainBench
                 updates.Clear();
             }
             int at = Math.Max(round, 0);
-            peak[at] = Time(() => Floors.MultiplyAdd(pool));
+            peak[at] = Time(() =>
+            {
+                for (int i = 0; i < PeakCalls; i++)
+                    probe.MultiplyAdd();
+            }) / PeakCalls;
             step[at] = Time(() =>
             {
                 model.ZeroGradients();
                 model.ForwardBackward(batch, new LossFactors(0.3f, 1e-3f, 1e-4f));
             });
-            update[at] = Time(() => optimizer.Step(1e-4));
+            if (!args.Contains("--no-optimizer"))
+                update[at] = Time(() => optimizer.Step(1e-4));
         }
-        double fastest = Floors.OperationsPerWorker * pool.Count / Median(peak);
+        double fastest = probe.Operations / Median(peak);
         double operations = Operations(configuration, mini, rows, length);
         ResultTable table = new(
             $"Training, {(mini ? "the shape of tests/golden/mini with MTP head" : "512 wide, 8 layers, 32 experts")}, {rows} × {length} tokens, {kernels.Description}, median of {rounds} rounds",
             "", "ms", "tokens/s", "GFLOP/s", "of the peak", "of the peak, best rounds");
-        double bestPeak = Floors.OperationsPerWorker * pool.Count / peak.Min();
+        double bestPeak = probe.Operations / peak.Min();
         double Share(double seconds, double highest) => operations / seconds / highest;
         table.Add("forward + backward", Median(step) * 1e3, rows * length / Median(step), operations / Median(step) / 1e9, Share(Median(step), fastest), Share(step.Min(), bestPeak));
         double[] both = [.. step.Zip(update, (a, b) => a + b)];
@@ -129,9 +141,9 @@ internal static class TrainBench
 
     private static double Time(Action action)
     {
-        long start = Stopwatch.GetTimestamp();
+        double start = BenchClock.Seconds();
         action();
-        return Stopwatch.GetElapsedTime(start).TotalSeconds;
+        return BenchClock.Seconds() - start;
     }
 
     private static double Median(double[] values)

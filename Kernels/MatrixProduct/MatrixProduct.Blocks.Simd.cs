@@ -4,7 +4,7 @@ namespace Mellum2.Managed.Kernels;
 
 public sealed unsafe partial class SimdKernels<TLanes>
 {
-    private NativeBuffer? _gradientProducts;
+    private NativeBuffer? _blockProducts;
 
     /// <inheritdoc cref="ITrainingKernels.MatMulBackwardInput"/>
     public void MatMulBackwardInput(Tensor dy, WeightMatrix w, Tensor dx)
@@ -12,7 +12,7 @@ public sealed unsafe partial class SimdKernels<TLanes>
         CheckGradientMatrix(w);
         if (dy.Columns != w.Rows || dx.Columns != w.Columns || dx.Rows != dy.Rows)
             throw new ArgumentException($"A product of dy {dy} and {w.Name} [{w.Rows}, {w.Columns}] cannot be written to dx {dx}.");
-        GradientCall call = NewGradientCall(1, w.Columns);
+        BlockCall call = NewBlockCall(BlockForm.InputGradient, 1, w.Columns);
         Add(ref call, InputProduct(dy, w, dx, 0, dy.Rows));
         Multiply(ref call);
     }
@@ -22,8 +22,7 @@ public sealed unsafe partial class SimdKernels<TLanes>
     {
         if (x.Rows != dy.Rows || dw.Columns != x.Columns || dw.Rows != dy.Columns)
             throw new ArgumentException($"The product of dy {dy} and x {x} cannot be added to dw {dw}.");
-        GradientCall call = NewGradientCall(1, x.Columns);
-        call.Transposed = call.Accumulate = true;
+        BlockCall call = NewBlockCall(BlockForm.WeightGradient, 1, x.Columns);
         Add(ref call, WeightProduct(dy, x, null, dw, 0, dy.Rows));
         Multiply(ref call);
     }
@@ -33,7 +32,7 @@ public sealed unsafe partial class SimdKernels<TLanes>
     {
         int* offset = offsets.Pointer<int>();
         int rows = offset[experts.Length];
-        GradientCall call = NewGradientCall(experts.Length, experts[0].Columns);
+        BlockCall call = NewBlockCall(BlockForm.InputGradient, experts.Length, experts[0].Columns);
         for (int e = 0; e < experts.Length; e++)
         {
             WeightMatrix w = experts[e];
@@ -50,9 +49,7 @@ public sealed unsafe partial class SimdKernels<TLanes>
     {
         int* offset = offsets.Pointer<int>();
         int rows = offset[dw.Length];
-        GradientCall call = NewGradientCall(dw.Length, x.Columns);
-        call.Transposed = call.Accumulate = true;
-        call.Slots = slots;
+        BlockCall call = NewBlockCall(BlockForm.WeightGradient, dw.Length, x.Columns, slots);
         for (int e = 0; e < dw.Length; e++)
         {
             if (dy.Rows < rows || dw[e].Columns != x.Columns || dw[e].Rows != dy.Columns || (order is null && x.Rows < rows))
@@ -69,59 +66,87 @@ public sealed unsafe partial class SimdKernels<TLanes>
             throw new ArgumentException($"The backward pass multiplies by row-major matrices of F32; {w.Name} is {w.Layout} of {w.Format}.");
     }
 
-    private static GradientProduct InputProduct(Tensor dy, WeightMatrix w, Tensor dx, int firstRow, int rows) => new()
+    private static BlockProduct ForwardProduct(in ProductRows x, WeightMatrix w, Tensor y, int firstRow, int rows) => new()
+    {
+        A = (float*)x.X + (x.Order == 0 ? (long)firstRow * x.Columns : 0),
+        AStride = x.Columns,
+        B = w.Data.Pointer<float>(),
+        BStride = w.Columns,
+        Order = x.Order == 0 ? null : (int*)x.Order + firstRow,
+        C = y.Pointer<float>() + (long)firstRow * w.Rows,
+        Rows = rows,
+        Length = w.Columns,
+    };
+
+    private static BlockProduct InputProduct(Tensor dy, WeightMatrix w, Tensor dx, int firstRow, int rows) => new()
     {
         A = dy.Pointer<float>() + (long)firstRow * w.Rows,
         AStride = w.Rows,
         B = w.Data.Pointer<float>(),
+        BStride = w.Columns,
         C = dx.Pointer<float>() + (long)firstRow * w.Columns,
         Rows = rows,
         Length = w.Rows,
     };
 
-    private static GradientProduct WeightProduct(Tensor dy, Tensor x, Tensor? order, Tensor dw, int firstRow, int rows) => new()
+    private static BlockProduct WeightProduct(Tensor dy, Tensor x, Tensor? order, Tensor dw, int firstRow, int rows) => new()
     {
         A = dy.Pointer<float>() + (long)firstRow * dy.Columns,
         AStride = dy.Columns,
         B = x.Pointer<float>() + (order is null ? (long)firstRow * x.Columns : 0),
+        BStride = x.Columns,
         Order = order is null ? null : order.Pointer<int>() + firstRow,
         C = dw.Pointer<float>(),
         Rows = dy.Columns,
         Length = rows,
     };
 
-    private GradientCall NewGradientCall(int products, int columns) => new()
+    private BlockCall NewBlockCall(BlockForm form, int products, int columns, int slots = 1) => new()
     {
-        Products = (GradientProduct*)ReserveScratch(ref _gradientProducts, (long)products * sizeof(GradientProduct)),
+        Products = (BlockProduct*)ReserveScratch(ref _blockProducts, (long)products * sizeof(BlockProduct)),
+        Form = form,
         Columns = columns,
-        Slots = 1,
+        Slots = slots,
         Scratch = Scratch,
     };
 
-    // FirstItem of the product after the last is the number of items so far.
-    private static void Add(ref GradientCall call, GradientProduct product)
+    private static void Add(ref BlockCall call, BlockProduct product) => call.Products[call.Count++] = product;
+
+    // A few items for each worker balance the load; beyond that, blocks are as large as they may be.
+    private const int ItemsPerWorker = 8;
+
+    private void Multiply(ref BlockCall call)
     {
-        product.FirstItem = Items(in call);
-        call.Products[call.Count++] = product;
+        int mostRows = BlockProductJob<TLanes>.MaxRows, items;
+        call.BlockColumns = BlockProductJob<TLanes>.MaxColumns;
+        while ((items = Divide(ref call, mostRows)) < ItemsPerWorker * _pool.Count && _pool.Count > 1)
+        {
+            if (call.BlockColumns > Math.Max(mostRows, PanelLayout.TileColumns))
+                call.BlockColumns = call.BlockColumns / 2;
+            else if (mostRows > TiledProduct<TLanes, SinglePanels<TLanes>>.MaxHeight)
+                mostRows /= 2;
+            else
+                break;
+        }
+        double work = 0;
+        for (int i = 0; i < call.Count; i++)
+            work += (double)call.Products[i].Rows * call.Products[i].Length * call.Columns;
+        call.Scratch.Reserve(BlockProductJob<TLanes>.ScratchFloats);
+        BlockProductJob<TLanes> job = new(call);
+        _pool.For(ref job, items, work <= SmallProduct ? items : 1);
     }
 
-    private static int Items(in GradientCall call)
+    // Numbers the items; returns how many there are.
+    private static int Divide(ref BlockCall call, int mostRows)
     {
-        if (call.Count == 0)
-            return 0;
-        ref GradientProduct last = ref call.Products[call.Count - 1];
-        return checked(last.FirstItem + GradientJob<TLanes>.Items(last.Rows, call.Columns));
-    }
-
-    private void Multiply(ref GradientCall call)
-    {
-        int items = Items(in call);
-        if (items == 0)
-            return;
-        call.Scratch.Reserve(GradientJob<TLanes>.ScratchFloats);
-        GradientJob<TLanes> job = new(call);
-        ref GradientProduct first = ref call.Products[0];
-        bool small = (long)call.Count * first.Rows * first.Length * call.Columns <= SmallProduct;
-        _pool.For(ref job, items, small ? items : 1);
+        int columnBlocks = (call.Columns + call.BlockColumns - 1) / call.BlockColumns, items = 0;
+        for (int i = 0; i < call.Count; i++)
+        {
+            ref BlockProduct product = ref call.Products[i];
+            product.BlockRows = BlockProductJob<TLanes>.BlockRows(product.Rows, mostRows);
+            product.FirstItem = items;
+            items = checked(items + (product.Rows + product.BlockRows - 1) / product.BlockRows * columnBlocks);
+        }
+        return items;
     }
 }
