@@ -16,7 +16,7 @@ internal static class CommandTree
 
     public static RootCommand Create(Terminal terminal)
     {
-        RootCommand root = new("Runs JetBrains Mellum 2 checkpoints in pure C#.")
+        RootCommand root = new("Runs and trains JetBrains Mellum 2 in pure C#.")
         {
             GenerateVerb.Create(terminal),
             ChatVerb.Create(terminal),

@@ -85,7 +85,7 @@ public static class Program
                 terminal.Note($"Reading or writing failed: {OneLine(e.Message)}");
                 return ExitCode.InvalidInput;
             case OutOfMemoryException:
-                terminal.Note("There is not enough memory; a smaller --context or a checkpoint in a smaller format needs less.");
+                terminal.Note("There is not enough memory; a smaller --context, a checkpoint in a smaller format, or in training a smaller batch.rows needs less.");
                 return ExitCode.InvalidInput;
             default:
                 terminal.Note($"Unexpected {e.GetType().Name}: {OneLine(e.Message)} This is a defect of mellum2; --verbose shows where it happened.");

@@ -22,8 +22,8 @@ internal sealed class DemoFolder(string path)
     /// <summary>The run.</summary>
     public string Run => In("run");
 
-    /// <summary>Where the run keeps its samples; the trial run uses them too.</summary>
-    public string Samples => System.IO.Path.Combine(Run, "data");
+    /// <summary>The samples of the run and of the trial run.</summary>
+    public string Samples => In("samples");
 
     /// <summary>The run of a few steps that measures how fast they go.</summary>
     public string Trial => In("trial");

@@ -190,7 +190,7 @@ internal sealed class DemoSession
     }
 
     private TrainerOptions OptionsFor(ITrainingObserver observer) =>
-        new() { Observer = observer, PeakFlopsPerSecond = _peak, DataCache = _folder.Samples };
+        _settings.Options(observer, _peak) with { DataCache = _folder.Samples };
 
     private DemoSample SampleOf(string checkpoint, string prompt)
     {

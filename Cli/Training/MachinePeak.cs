@@ -3,7 +3,7 @@ using Mellum2.Managed.Kernels;
 
 namespace Mellum2.Managed.Cli;
 
-/// <summary>What the machine reaches at most in float32 with a number of threads, measured once.</summary>
+/// <summary>What the machine reaches at most in float32 with a number of threads.</summary>
 internal static class MachinePeak
 {
     /// <summary>Operations a second, a fused multiply-add counted as two.</summary>

@@ -23,8 +23,19 @@ internal static class PlanReport
             yield return Quantity.Text($"  data       {source.Name}: {source.Samples:N0} samples, {source.Tokens:N0} tokens, read {source.Epochs:F2} times");
         yield return plan.ValidationSamples > 0 ? Quantity.Text($"  held out   {plan.ValidationSamples:N0} samples") : "  held out   nothing";
         yield return Quantity.Text($"  optimizer  {run.Optimizer.Kind}, learning rate {run.Optimizer.LearningRate:G4} ({Schedule(run)}); products in {run.Precision}");
+        yield return $"  memory     {Memory(plan.Memory)}; {Quantity.Bytes(MemoryCheck.AvailableBytes())} more are available";
         double flops = new TrainingCost(model, plan.HasMtp, run.Model.Trained).FlopsOf(run.Data.Length ?? 1) * run.Batch.Rows * run.Batch.Accumulation;
         yield return Quantity.Text($"  a step     at most {flops / 1e9:F1} GFLOP; at half of the peak that is {2 * flops / peak:F2} s, or {StepLine.Duration(TimeSpan.FromSeconds(2 * flops / peak * (plan.Steps - plan.FirstStep + 1)))} for all");
+    }
+
+    private static string Memory(MemoryPlan plan)
+    {
+        List<(string Name, long Bytes)> parts =
+        [
+            ("weights", plan.Weights), ("rounded copies", plan.RoundedWeights), ("gradients", plan.Gradients), ("optimizer", plan.OptimizerState),
+            ("activations", plan.Activations), ("keys and values", plan.Cache),
+        ];
+        return $"{Quantity.Bytes(plan.Total)}: {string.Join(", ", parts.Where(part => part.Bytes > 0).Select(part => $"{part.Name} {Quantity.Bytes(part.Bytes)}"))}";
     }
 
     private static string Accumulated(RunConfiguration run) => run.Batch.Accumulation == 1 ? "" : Quantity.Text($", {run.Batch.Accumulation} micro-batches");

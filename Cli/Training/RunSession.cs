@@ -42,7 +42,7 @@ internal static class RunSession
         TrainingMonitor monitor = new(terminal, curves, peak, settings.LinesEvery);
         try
         {
-            using Trainer trainer = create(new TrainerOptions { Observer = monitor, PeakFlopsPerSecond = peak });
+            using Trainer trainer = create(settings.Options(monitor, peak));
             curves.Show(new LivePicture(Path.Combine(trainer.Folder.Path, CurvePicture.FileName), []));
             TrainingSummary summary = trainer.Run(terminal.Cancel);
             return Report(terminal, settings, trainer.Folder, folder, summary, monitor.LastEvaluation);

@@ -13,7 +13,10 @@ internal static class StepLine
     public static string Of(StepMetrics step, double tokensPerSecond, TimeSpan? left)
     {
         StringBuilder line = new();
-        line.Append(Quantity.Text($"{step.Step}/{step.Steps}  loss {step.Main:F3}"));
+        line.Append(Quantity.Text($"{step.Step}/{step.Steps}"));
+        if (left is { } time)
+            line.Append(Quantity.Text($"  {Duration(time)} left"));
+        line.Append(Quantity.Text($"  loss {step.Main:F3}"));
         if (double.IsFinite(step.Mtp))
             line.Append(Quantity.Text($"  mtp {step.Mtp:F3}"));
         if (double.IsFinite(step.MtpAcceptance))
@@ -23,8 +26,6 @@ internal static class StepLine
             line.Append(Quantity.Text($"  {100 * share:F0} % of peak"));
         if (step.Load.Count > 0)
             line.Append(Quantity.Text($"  load {step.Load.Max():F2}"));
-        if (left is { } time)
-            line.Append(Quantity.Text($"  {Duration(time)} left"));
         if (step.Skipped > 0)
             line.Append(Quantity.Text($"  {step.Skipped} skipped"));
         return line.ToString();

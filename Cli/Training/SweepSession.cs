@@ -44,7 +44,7 @@ internal static class SweepSession
                     curves.Show(new LivePicture(Path.Combine(one.Folder, CurvePicture.FileName), []));
                     curves.Show(new LivePicture(picture, Finished(axes, planned.Take(number))));
                     monitor = new TrainingMonitor(terminal, curves, peak, settings.LinesEvery) { ShowsPlan = number == 0 };
-                    return new TrainerOptions { Observer = monitor, PeakFlopsPerSecond = peak };
+                    return settings.Options(monitor, peak);
                 },
                 terminal.Cancel);
         }

@@ -9,8 +9,13 @@ namespace Mellum2.Managed.Cli;
 /// <param name="Threads">The threads that were named; null for what the run file says.</param>
 /// <param name="LinesEvery">Steps between lines where standard error is no terminal.</param>
 /// <param name="Json">Whether the result is one JSON object.</param>
-internal sealed record TrainSettings(string? Output, IReadOnlyList<string> Assignments, int? Threads, int LinesEvery, bool Json)
+/// <param name="Force">Whether a run that does not seem to fit into the memory is tried.</param>
+internal sealed record TrainSettings(string? Output, IReadOnlyList<string> Assignments, int? Threads, int LinesEvery, bool Json, bool Force)
 {
+    /// <summary>What a run does not depend on.</summary>
+    public TrainerOptions Options(ITrainingObserver observer, double peak) =>
+        new() { Observer = observer, PeakFlopsPerSecond = peak, AvailableMemory = Force ? long.MaxValue : MemoryCheck.AvailableBytes() };
+
     /// <summary>A run with the values that were given on the command line.</summary>
     public RunConfiguration Apply(RunConfiguration run)
     {
@@ -48,13 +53,15 @@ internal sealed class TrainOptions
 
     private readonly Option<bool> _json = DataVerb.Json();
 
+    private readonly Option<bool> _force = new("--force") { Description = "Goes on when the run does not seem to fit into the memory." };
+
     /// <summary>Gives the options to a verb.</summary>
     public void AddTo(Command command)
     {
-        foreach (Option option in (Option[])[_output, _set, _threads, _every, _json])
+        foreach (Option option in (Option[])[_output, _set, _threads, _every, _json, _force])
             command.Options.Add(option);
     }
 
     public TrainSettings Read(ParseResult parsed) => new(
-        parsed.GetValue(_output), parsed.GetValue(_set) ?? [], parsed.GetValue(_threads), parsed.GetValue(_every), parsed.GetValue(_json));
+        parsed.GetValue(_output), parsed.GetValue(_set) ?? [], parsed.GetValue(_threads), parsed.GetValue(_every), parsed.GetValue(_json), parsed.GetValue(_force));
 }

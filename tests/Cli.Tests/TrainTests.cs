@@ -21,9 +21,9 @@ public sealed class TrainTests
         Assert.Contains("Loss", XDocument.Load(Path.Combine(run, "curves.svg")).Descendants().Select(element => element.Value));
 
         foreach (string fragment in (string[])
-            ["30 steps of 256 tokens", "FP32 peak", "2 layers", "with MTP head", "held out", "Muon, learning rate 0.01", "memory", "GFLOP", "1/30  loss ", "15/30  loss ", "30/30  loss ", "accepted", "of peak", "load ", "step 10: validation loss", "mellum2 generate --model"])
+            ["30 steps of 256 tokens", "FP32 peak", "2 layers", "with MTP head", "held out", "Muon, learning rate 0.01", "memory", "GFLOP", "1/30  loss ", "\n15/30  0:", "\n30/30  0:00 left  loss ", "accepted", "of peak", "load ", "step 10: validation loss", "mellum2 generate --model"])
             Assert.Contains(fragment, train.Error, StringComparison.Ordinal);
-        Assert.DoesNotContain("14/30", train.Error, StringComparison.Ordinal);
+        Assert.DoesNotContain("\n14/30", train.Error, StringComparison.Ordinal);
         foreach (string fragment in (string[])["steps\t30", "tokens\t7,680", "validation loss\t", "bits per byte\t", "MTP greedy acceptance\t", "checkpoint\t"])
             Assert.Contains(fragment, train.Output, StringComparison.Ordinal);
 
@@ -89,6 +89,8 @@ public sealed class TrainTests
         Refuse(ExitCode.InvalidInput, "optimizer.learing_rate is unknown; the nearest known key is optimizer.learning_rate", "train", file, "--output", run, "--set", "optimizer.learing_rate=3");
         Refuse(ExitCode.InvalidInput, "batch.rows", "train", file, "--output", run, "--set", "batch.rows=many");
         Refuse(ExitCode.InvalidInput, "has no file", "train", file, "--output", run, "--set", "data.sources.0.path=" + JsonSerializer.Serialize(empty));
+        Refuse(
+            ExitCode.InvalidInput, "of memory are available", "train", file, "--output", run, "--set", "model.name=mellum2-12b", "model.shape={\"num_hidden_layers\":1024}");
         Refuse(ExitCode.InvalidInput, "is not empty", "train", file, "--output", full);
         Refuse(ExitCode.InvalidInput, "cannot be read", "train", Path.Combine(folder.Path, "none.json"));
         Refuse(ExitCode.InvalidInput, "holds no run", "train", "--resume", full);
