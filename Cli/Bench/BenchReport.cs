@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Mellum2.Managed.Kernels;
+using Mellum2.Managed.Model;
 
 namespace Mellum2.Managed.Cli;
 

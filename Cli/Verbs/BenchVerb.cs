@@ -67,7 +67,7 @@ internal static class BenchVerb
     {
         Mellum mellum = ModelLoading.Load(terminal, settings, context, drafts);
         using Checkpoint checkpoint = Checkpoint.Open(settings.Folder);
-        return (mellum, ActiveWeights.Of(checkpoint, mellum.Model.Configuration, settings.Reference));
+        return (mellum, BenchWeights.Of(checkpoint, mellum.Model.Configuration, settings.Reference));
     }
 
     private static (Mellum, ActiveWeights) Create(
@@ -81,7 +81,7 @@ internal static class BenchVerb
         Mellum mellum = Mellum.Random(shape.Configuration, shape.Format, shape.WithMtp, ModelLoading.Options(settings) with { Progress = progress });
         progress.Dispose();
         terminal.Note(ModelLoading.Describe(mellum.Model, $"random weights of {shape.Name} with {shape.Configuration.LayerCount} layers"));
-        return (mellum, ActiveWeights.Of(shape, settings.Reference));
+        return (mellum, BenchWeights.Of(shape, settings.Reference));
     }
 
     private static void Report(

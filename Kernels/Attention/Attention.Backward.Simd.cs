@@ -99,7 +99,7 @@ public sealed unsafe partial class SimdKernels<TLanes>
                 {
                     work.LoadKeys(head, tile);
                     work.Weigh(batch, tile, count);
-                    work.AddToQueries(count, work.First);
+                    work.AddToQueries(batch, tile, count, work.First);
                 }
                 call.StoreQueries(head, batch * KvLayer.TileSlots, count, work.First, dq);
             }

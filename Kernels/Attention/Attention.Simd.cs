@@ -229,10 +229,11 @@ public sealed unsafe partial class SimdKernels<TLanes>
             // While nothing but −∞ was seen the weights are 0, not e^{−∞ + ∞}.
             float maximum = item.Maxima[i];
             TLanes shift = TLanes.Broadcast(float.IsNegativeInfinity(maximum) ? 0 : maximum);
-            s0 = LaneMath<TLanes>.Exp(s0 - shift);
-            s1 = LaneMath<TLanes>.Exp(s1 - shift);
-            s2 = LaneMath<TLanes>.Exp(s2 - shift);
-            s3 = LaneMath<TLanes>.Exp(s3 - shift);
+            // Blocks that the query does not see weigh 0 without asking.
+            s0 = begin < 16 ? LaneMath<TLanes>.Exp(s0 - shift) : TLanes.Zero;
+            s1 = begin < 32 && end > 16 ? LaneMath<TLanes>.Exp(s1 - shift) : TLanes.Zero;
+            s2 = begin < 48 && end > 32 ? LaneMath<TLanes>.Exp(s2 - shift) : TLanes.Zero;
+            s3 = end > 48 ? LaneMath<TLanes>.Exp(s3 - shift) : TLanes.Zero;
             TLanes.Store(s0, p);
             TLanes.Store(s1, p + 16);
             TLanes.Store(s2, p + 32);

@@ -139,42 +139,63 @@ internal readonly unsafe struct AttentionBackwardTile<T, TCache> where T : struc
         return count;
     }
 
-    /// <summary>p and ds of the loaded queries and keys; 0 where a query does not see a key.</summary>
+    /// <summary>p and ds of the loaded queries and keys; 0 where a query does not see a key of a block that it sees.</summary>
     public void Weigh(int batch, int tile, int count)
     {
         int dimension = _call.Dimension, padded = _call.Padded;
         long blockBytes = (long)dimension * Block * sizeof(float);
-        for (int i = 0; i < count; i += 4)
-        {
-            Scores(_queries + i * padded, _keyColumns, _p + i * Tile);
-            Scores(_gradients + i * padded, _valueColumns, _ds + i * Tile);
-        }
         float* index = stackalloc float[Tile];
         for (int j = 0; j < Tile; j++)
             index[j] = j;
-        for (int i = 0; i < (count + 3) / 4 * 4; i++)
+        for (int first = 0; first < count; first += 4)
         {
-            int row = (batch * Tile + i) / _call.Group, begin = _call.FirstKey(row) - tile * Tile;
-            int end = i < count ? row + 1 - tile * Tile : 0;
-            T low = T.Broadcast(begin), high = T.Broadcast(end), scale = T.Broadcast(_call.Parameters.Scale);
-            T lse = T.Broadcast(i < count ? _lse[i] : 0), delta = T.Broadcast(i < count ? _deltas[i] : 0);
-            for (int j = 0; j < Tile; j += 16)
+            Keys(batch, tile, first, count, out int firstKey, out int endKey);
+            int firstBlock = firstKey / Block, endBlock = (endKey + Block - 1) / Block;
+            Scores(_queries + first * padded, _keyColumns, _p + first * Tile, firstBlock, endBlock);
+            Scores(_gradients + first * padded, _valueColumns, _ds + first * Tile, firstBlock, endBlock);
+            for (int i = first; i < first + 4; i++)
             {
-                float* p = _p + i * Tile + j;
-                float* ds = _ds + i * Tile + j;
-                T at = T.Load(index + j), weight = LaneMath<T>.Exp(T.Load(p) * scale - lse);
-                T gradient = weight * (T.Load(ds) - delta) * scale;
-                T.Store(Visible(at, low, high, weight), p);
-                T.Store(Visible(at, low, high, gradient), ds);
+                int row = (batch * Tile + i) / _call.Group, begin = _call.FirstKey(row) - tile * Tile;
+                int end = i < count ? row + 1 - tile * Tile : 0;
+                T low = T.Broadcast(begin), high = T.Broadcast(end), scale = T.Broadcast(_call.Parameters.Scale);
+                T lse = T.Broadcast(i < count ? _lse[i] : 0), delta = T.Broadcast(i < count ? _deltas[i] : 0);
+                for (int j = firstBlock * Block; j < endBlock * Block; j += 16)
+                {
+                    float* p = _p + i * Tile + j;
+                    float* ds = _ds + i * Tile + j;
+                    T at = T.Load(index + j), weight = LaneMath<T>.Exp(T.Load(p) * scale - lse);
+                    T gradient = weight * (T.Load(ds) - delta) * scale;
+                    T.Store(Visible(at, low, high, weight), p);
+                    T.Store(Visible(at, low, high, gradient), ds);
+                }
             }
         }
 
-        void Scores(float* q, float* columns, float* scores) => AttentionTiles<T, Float32Cache>.Scores4(
-            q, q + padded, q + 2 * padded, q + 3 * padded, (byte*)columns, blockBytes, 0, Tile / Block, dimension, scores);
+        void Scores(float* q, float* columns, float* scores, int begin, int end)
+        {
+            if (begin < end)
+                AttentionTiles<T, Float32Cache>.Scores4(
+                    q, q + padded, q + 2 * padded, q + 3 * padded, (byte*)columns, blockBytes, begin, end, dimension, scores);
+        }
+    }
+
+    // The keys of a tile that four queries of a batch see, one or another of them.
+    private void Keys(int batch, int tile, int first, int count, out int begin, out int end)
+    {
+        int firstRow = (batch * Tile + first) / _call.Group, lastRow = (batch * Tile + Math.Min(first + 3, count - 1)) / _call.Group;
+        begin = Math.Max(_call.FirstKey(firstRow) - tile * Tile, 0);
+        end = Math.Min(lastRow + 1 - tile * Tile, Tile);
     }
 
     /// <summary>sums += ds·k, for dq.</summary>
-    public void AddToQueries(int count, float* sums) => AddRows(_ds, _keyRows, Tile, count, sums);
+    public void AddToQueries(int batch, int tile, int count, float* sums)
+    {
+        for (int i = 0; i < count; i += 4)
+        {
+            Keys(batch, tile, i, count, out int begin, out int end);
+            AddRows(_ds, _keyRows, i, begin, end, sums);
+        }
+    }
 
     /// <summary>
     /// A tile of keys and all queries that see it: writes dk and dv, and adds to the sums of dq, where there are any, rows of
@@ -192,8 +213,8 @@ internal readonly unsafe struct AttentionBackwardTile<T, TCache> where T : struc
             int queries = LoadQueries(head, batch);
             Weigh(batch, tile, queries);
             if (querySums != null)
-                AddToQueries(queries, querySums + (long)batch * Tile * padded);
-            AddToKeys(queries);
+                AddToQueries(batch, tile, queries, querySums + (long)batch * Tile * padded);
+            AddToKeys(batch, tile, queries);
         }
         for (int j = 0; j < count; j++)
         {
@@ -204,13 +225,25 @@ internal readonly unsafe struct AttentionBackwardTile<T, TCache> where T : struc
     }
 
     /// <summary><see cref="First"/> += dsᵀ·q and <see cref="Second"/> += pᵀ·dout, for dk and dv.</summary>
-    public void AddToKeys(int count)
+    public void AddToKeys(int batch, int tile, int count)
     {
-        int rounded = (count + 3) / 4 * 4;
-        Transpose(_ds, rounded);
-        AddRows(_transposed, _queries, rounded, Tile, First);
-        Transpose(_p, rounded);
-        AddRows(_transposed, _gradients, rounded, Tile, Second);
+        AddToKeys(batch, tile, count, _ds, _queries, First);
+        AddToKeys(batch, tile, count, _p, _gradients, Second);
+    }
+
+    private void AddToKeys(int batch, int tile, int count, float* weights, float* rows, float* sums)
+    {
+        Transpose(weights, (count + 3) / 4 * 4);
+        for (int j = 0; j < Tile; j += 4)
+        {
+            // The queries that see one of four keys; each of them has weights for all four.
+            int key = tile * Tile + j;
+            if (key >= _call.Rows.Count)
+                break;
+            long first = (long)key * _call.Group - (long)batch * Tile;
+            long end = (long)(_call.LastRow(Math.Min(key + 3, _call.Rows.Count - 1)) + 1) * _call.Group - (long)batch * Tile;
+            AddRows(_transposed, rows, j, (int)Math.Max(first, 0), (int)Math.Min(end, count), sums);
+        }
     }
 
     private void Transpose(float* weights, int count)
@@ -221,13 +254,13 @@ internal readonly unsafe struct AttentionBackwardTile<T, TCache> where T : struc
         Transposition.Run(rows, count, Tile, (uint*)_transposed, Tile);
     }
 
-    // target[i] += Σ_j weights[i][j]·rows[j] over j below length, one chain for each element.
-    private void AddRows(float* weights, float* rows, int length, int count, float* target)
+    // target[i] += Σ_j weights[i][j]·rows[j] over j from begin to end − 1 for i and the next three, one chain for each element.
+    private void AddRows(float* weights, float* rows, int i, int begin, int end, float* target)
     {
         int padded = _call.Padded;
-        for (int i = 0; i < count; i += 4)
+        if (begin < end)
             AttentionTiles<T, Float32Cache>.Values4(
-                weights + i * Tile, (byte*)rows, (long)Block * padded * sizeof(float), 0, length, padded, target + i * padded, padded);
+                weights + i * Tile, (byte*)rows, (long)Block * padded * sizeof(float), begin, end, padded, target + i * padded, padded);
     }
 
     private static T Visible(T index, T begin, T end, T value) => T.SelectLess(index, begin, T.Zero, T.SelectLess(index, end, value, T.Zero));

@@ -65,6 +65,9 @@ internal static unsafe class AttentionTiles<T, TCache> where T : struct, ILanes<
         if (IsWide)
             for (; d <= dimension - 64; d += 64)
                 Values4x4(p, values + d * TCache.Size, blockBytes, begin, end, dimension, output + d, outputStride);
+        if (IsWide)
+            for (; d <= dimension - 32; d += 32)
+                Values4x2(p, values + d * TCache.Size, blockBytes, begin, end, dimension, output + d, outputStride);
         for (; d < dimension; d += 16)
             Values4x1(p, values + d * TCache.Size, blockBytes, begin, end, dimension, output + d, outputStride);
     }
@@ -237,6 +240,43 @@ internal static unsafe class AttentionTiles<T, TCache> where T : struct, ILanes<
         Store4(o10, o11, o12, o13, output + stride);
         Store4(o20, o21, o22, o23, output + 2 * stride);
         Store4(o30, o31, o32, o33, output + 3 * stride);
+    }
+
+    private static void Values4x2(float* p, byte* values, long blockBytes, int begin, int end, int dimension, float* output, int stride)
+    {
+        T o00 = T.Load(output), o01 = T.Load(output + 16), o10 = T.Load(output + stride), o11 = T.Load(output + stride + 16);
+        T o20 = T.Load(output + 2 * stride), o21 = T.Load(output + 2 * stride + 16);
+        T o30 = T.Load(output + 3 * stride), o31 = T.Load(output + 3 * stride + 16);
+        for (int j = begin; j < end;)
+        {
+            byte* v = Value(values, blockBytes, dimension, j);
+            int stop = Math.Min(end, (j | (KvLayer.BlockSlots - 1)) + 1);
+            for (; j < stop; j++)
+            {
+                T v0 = TCache.Load<T>(v), v1 = TCache.Load<T>(v + 16 * TCache.Size);
+                T w = T.Broadcast(p[j]);
+                o00 = T.FusedMultiplyAdd(w, v0, o00);
+                o01 = T.FusedMultiplyAdd(w, v1, o01);
+                w = T.Broadcast(p[j + ScoreStride]);
+                o10 = T.FusedMultiplyAdd(w, v0, o10);
+                o11 = T.FusedMultiplyAdd(w, v1, o11);
+                w = T.Broadcast(p[j + 2 * ScoreStride]);
+                o20 = T.FusedMultiplyAdd(w, v0, o20);
+                o21 = T.FusedMultiplyAdd(w, v1, o21);
+                w = T.Broadcast(p[j + 3 * ScoreStride]);
+                o30 = T.FusedMultiplyAdd(w, v0, o30);
+                o31 = T.FusedMultiplyAdd(w, v1, o31);
+                v += dimension * TCache.Size;
+            }
+        }
+        T.Store(o00, output);
+        T.Store(o01, output + 16);
+        T.Store(o10, output + stride);
+        T.Store(o11, output + stride + 16);
+        T.Store(o20, output + 2 * stride);
+        T.Store(o21, output + 2 * stride + 16);
+        T.Store(o30, output + 3 * stride);
+        T.Store(o31, output + 3 * stride + 16);
     }
 
     private static void Values4x1(float* p, byte* values, long blockBytes, int begin, int end, int dimension, float* output, int stride)

@@ -102,10 +102,13 @@ internal unsafe struct BlockProductJob<T>(BlockCall call) : IParallelJob where T
     /// <summary>The rows of the blocks of a product: as few blocks as possible, of nearly equal size and whole tiles.</summary>
     /// <param name="rows">The rows of the product.</param>
     /// <param name="most">The rows of a block at most.</param>
-    public static int BlockRows(int rows, int most)
+    /// <param name="multiple">What the number of blocks should be a multiple of, if there are several.</param>
+    public static int BlockRows(int rows, int most, int multiple)
     {
         int tiles = (rows + MaxHeight - 1) / MaxHeight, mostTiles = Math.Max(1, most / MaxHeight);
         int blocks = Math.Max(1, (tiles + mostTiles - 1) / mostTiles);
+        if (blocks > multiple)
+            blocks = (blocks + multiple - 1) / multiple * multiple;
         return Math.Max(1, (tiles + blocks - 1) / blocks) * MaxHeight;
     }
 

@@ -113,13 +113,13 @@ public sealed unsafe partial class SimdKernels<TLanes>
     private static void Add(ref BlockCall call, BlockProduct product) => call.Products[call.Count++] = product;
 
     // A few items for each worker balance the load; beyond that, blocks are as large as they may be.
-    private const int ItemsPerWorker = 8;
+    private const int ItemsPerWorker = 4;
 
     private void Multiply(ref BlockCall call)
     {
         int mostRows = BlockProductJob<TLanes>.MaxRows, items;
         call.BlockColumns = BlockProductJob<TLanes>.MaxColumns;
-        while ((items = Divide(ref call, mostRows)) < ItemsPerWorker * _pool.Count && _pool.Count > 1)
+        while ((items = Divide(ref call, mostRows, _pool.Count)) < ItemsPerWorker * _pool.Count && _pool.Count > 1)
         {
             if (call.BlockColumns > Math.Max(mostRows, PanelLayout.TileColumns))
                 call.BlockColumns = call.BlockColumns / 2;
@@ -136,14 +136,14 @@ public sealed unsafe partial class SimdKernels<TLanes>
         _pool.For(ref job, items, work <= SmallProduct ? items : 1);
     }
 
-    // Numbers the items; returns how many there are.
-    private static int Divide(ref BlockCall call, int mostRows)
+    // Numbers the items; returns how many there are. A product alone has as many blocks of rows for each worker.
+    private static int Divide(ref BlockCall call, int mostRows, int workers)
     {
         int columnBlocks = (call.Columns + call.BlockColumns - 1) / call.BlockColumns, items = 0;
         for (int i = 0; i < call.Count; i++)
         {
             ref BlockProduct product = ref call.Products[i];
-            product.BlockRows = BlockProductJob<TLanes>.BlockRows(product.Rows, mostRows);
+            product.BlockRows = BlockProductJob<TLanes>.BlockRows(product.Rows, mostRows, call.Count == 1 ? workers : 1);
             product.FirstItem = items;
             items = checked(items + (product.Rows + product.BlockRows - 1) / product.BlockRows * columnBlocks);
         }

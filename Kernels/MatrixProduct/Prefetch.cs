@@ -21,6 +21,16 @@ internal static unsafe class Prefetch
         Sse.Prefetch0((uint*)address + LineDwords);
     }
 
+    /// <summary>A cache line of each of two rows into the first-level cache.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void TwoRows(void* first, void* second)
+    {
+        if (!Sse.IsSupported)
+            return;
+        Sse.Prefetch0(first);
+        Sse.Prefetch0(second);
+    }
+
     /// <summary>Four cache lines into the first-level cache.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void FourLines(void* address)

@@ -8,6 +8,8 @@ namespace Mellum2.Managed.Kernels;
 /// <summary>Moves dwords from rows to columns, in blocks of four or, with AVX-512, sixteen; used to pack activations and weights.</summary>
 internal static unsafe class Transposition
 {
+    private const int AheadDwords = 128;
+
     /// <summary>target[k][r] = rows[r][k] for r below <paramref name="count"/>, k below <paramref name="length"/>.</summary>
     /// <param name="rows">The source rows.</param>
     /// <param name="count">How many there are.</param>
@@ -81,6 +83,9 @@ internal static unsafe class Transposition
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Quads(uint** row, int k, out Vector512<uint> q0, out Vector512<uint> q1, out Vector512<uint> q2, out Vector512<uint> q3)
     {
+        // Rows are often far apart and cold.
+        Prefetch.TwoRows(row[0] + k + AheadDwords, row[1] + k + AheadDwords);
+        Prefetch.TwoRows(row[2] + k + AheadDwords, row[3] + k + AheadDwords);
         Vector512<uint> r0 = Vector512.Load(row[0] + k), r1 = Vector512.Load(row[1] + k);
         Vector512<uint> r2 = Vector512.Load(row[2] + k), r3 = Vector512.Load(row[3] + k);
         Vector512<ulong> low01 = Avx512F.UnpackLow(r0, r1).AsUInt64(), high01 = Avx512F.UnpackHigh(r0, r1).AsUInt64();

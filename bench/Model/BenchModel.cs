@@ -24,20 +24,16 @@ internal sealed class BenchModel : IDisposable
 
     private DType Format { get; }
 
-    /// <summary>Weights of one layer that a token is multiplied by, without the router.</summary>
-    private double LayerWeights => (double)Configuration.HiddenSize
-        * ((2 * Configuration.QuerySize) + (2 * Configuration.KeyValueSize) + (3 * Configuration.ExpertsPerToken * Configuration.ExpertSize));
-
-    private double RouterWeights => (double)Configuration.HiddenSize * Configuration.ExpertCount;
-
-    private double HeadWeights => (double)Configuration.HiddenSize * Configuration.VocabularySize;
+    /// <summary>What a token multiplies by; of FP8 models the router is BF16.</summary>
+    private ActiveWeights Active => ActiveWeights.Of(
+        Configuration,
+        tensor => tensor.Shape.Count * (Format == DType.F8E4M3 && tensor.Name.EndsWith("mlp.gate.weight", StringComparison.Ordinal) ? 2 : Format.Size()));
 
     /// <summary>The bytes of weights that one decoded token reads.</summary>
-    public double TokenBytes => Format.Size() * (Configuration.LayerCount * LayerWeights + HeadWeights)
-        + Configuration.LayerCount * RouterWeights * (Format == DType.F8E4M3 ? 2 : Format.Size());
+    public double TokenBytes => Active.Bytes;
 
     /// <summary>The operations of a prefill: active weights × 2 × tokens, and the head for one row.</summary>
-    public double PrefillOperations(int tokens) => 2 * (tokens * Configuration.LayerCount * (LayerWeights + RouterWeights) + HeadWeights);
+    public double PrefillOperations(int tokens) => Active.PrefillOperations(tokens);
 
     public TokenDecoder Decoder(int context) => new(Model, new DecoderOptions
     {

@@ -57,7 +57,7 @@ internal static class TrainBench
                 update[at] = Time(() => optimizer.Step(1e-4));
         }
         double fastest = probe.Operations / Median(peak);
-        double operations = Operations(configuration, mini, rows, length);
+        double operations = rows * new TrainingCost(configuration, mini).FlopsOf(length);
         ResultTable table = new(
             $"Training, {(mini ? "the shape of tests/golden/mini with MTP head" : "512 wide, 8 layers, 32 experts")}, {rows} × {length} tokens, {kernels.Description}, median of {rounds} rounds",
             "", "ms", "tokens/s", "GFLOP/s", "of the peak", "of the peak, best rounds");
@@ -80,24 +80,6 @@ internal static class TrainBench
         double rest = seconds - times.Seconds;
         table.Add("outside of operations", 0, rest / rounds * 1e3, rest / seconds, 0, 0, 0);
         table.Print(args);
-    }
-
-    /// <summary>Operations of forward and backward.</summary>
-    private static double Operations(ModelConfiguration configuration, bool withMtp, int rows, int length)
-    {
-        double active = 0, pairs = 0;
-        foreach (ExpectedTensor tensor in configuration.ExpectedTensors(withMtp))
-        {
-            if (tensor.Shape.Rank != 2 || tensor.Name.StartsWith("model.embed", StringComparison.Ordinal))
-                continue;
-            double share = tensor.Name.Contains(".experts.", StringComparison.Ordinal) ? (double)configuration.ExpertsPerToken / configuration.ExpertCount : 1;
-            // The MTP head has its own pass through the output head.
-            active += share * tensor.Shape.Count * (withMtp && tensor.Name == "lm_head.weight" ? 2 : 1);
-        }
-        foreach (AttentionKind kind in configuration.LayerTypes.Concat(withMtp ? [configuration.MtpLayerType] : []))
-            for (int p = 1; p <= length; p++)
-                pairs += kind == AttentionKind.Full ? p : Math.Min(p, configuration.SlidingWindow);
-        return 6 * active * rows * length + 12 * pairs * rows * configuration.QuerySize;
     }
 
     private static ModelConfiguration Small => ModelConfiguration.Named("mellum2-12b") with

@@ -7,6 +7,27 @@ public sealed class RunConfigurationTests
 {
     private const string Least = """{ "data": { "sources": "src" } }""";
 
+    private const string Full = """
+        { // A comment.
+          "model": { "name": "mini", "shape": { "hidden_size": 64, "num_hidden_layers": 8 }, "mtp": true, "trained": "mtp_head",
+            "yarn": { "factor": 4, "original_context": 512, "beta_fast": 16, "beta_slow": 2, "attention_factor": 1.1 } },
+          "tokenizer": "/tok",
+          "data": { "sources": [
+              { "name": "a", "path": ["x", "y.jsonl.gz"], "extensions": ["cs"], "text_field": "content", "strict": true, "fim": 0.5, "spm": 0.25, "weight": 2 },
+              { "name": "b", "path": "z", "weight": 1 } ],
+            "length": 128, "positions": "run_on", "least_unique": 5, "end_token": "<end>", "validation": { "name": "v", "path": "held" } },
+          "phases": [ { "steps": 300, "weights": { "a": 1, "b": 3 } }, { "steps": 200 } ],
+          "batch": { "rows": 4, "accumulation": 3 }, "steps": 500,
+          "optimizer": { "kind": "adamw", "learning_rate": 0.01, "momentum": 0.9, "weight_decay": 0.2, "coefficients": "near_exact",
+            "split_gate_up": true, "scale": 1, "beta1": 0.8, "beta2": 0.9, "epsilon": 1e-6, "clip": 0 },
+          "precision": "fp8", "recompute": true,
+          "schedule": { "kind": "cosine", "warm_up": 10, "minimum": 1e-4 },
+          "losses": { "mtp": 0.2, "balance": 0.01, "z": 0 },
+          "evaluation": { "every": 7, "batches": 0, "at_start": true }, "checkpoints": { "every": 9, "keep": 5, "best": false },
+          "seed": 18446744073709551615, "threads": 3, "prefetch": 0, // The last one.
+        }
+        """;
+
     [Fact]
     public void Data_is_all_that_a_run_file_needs()
     {
@@ -21,26 +42,6 @@ public sealed class RunConfigurationTests
     [Fact]
     public void What_is_written_is_what_was_read()
     {
-        const string Full = """
-            { // A comment.
-              "model": { "name": "mini", "shape": { "hidden_size": 64, "num_hidden_layers": 8 }, "mtp": true, "trained": "mtp_head",
-                "yarn": { "factor": 4, "original_context": 512, "beta_fast": 16, "beta_slow": 2, "attention_factor": 1.1 } },
-              "tokenizer": "/tok",
-              "data": { "sources": [
-                  { "name": "a", "path": ["x", "y.jsonl.gz"], "extensions": ["cs"], "text_field": "content", "strict": true, "fim": 0.5, "spm": 0.25, "weight": 2 },
-                  { "name": "b", "path": "z", "weight": 1 } ],
-                "length": 128, "positions": "run_on", "least_unique": 5, "end_token": "<end>", "validation": { "name": "v", "path": "held" } },
-              "phases": [ { "steps": 300, "weights": { "a": 1, "b": 3 } }, { "steps": 200 } ],
-              "batch": { "rows": 4, "accumulation": 3 }, "steps": 500,
-              "optimizer": { "kind": "adamw", "learning_rate": 0.01, "momentum": 0.9, "weight_decay": 0.2, "coefficients": "near_exact",
-                "split_gate_up": true, "scale": 1, "beta1": 0.8, "beta2": 0.9, "epsilon": 1e-6, "clip": 0 },
-              "precision": "fp8", "recompute": true,
-              "schedule": { "kind": "cosine", "warm_up": 10, "minimum": 1e-4 },
-              "losses": { "mtp": 0.2, "balance": 0.01, "z": 0 },
-              "evaluation": { "every": 7, "batches": 0, "at_start": true }, "checkpoints": { "every": 9, "keep": 5, "best": false },
-              "seed": 18446744073709551615, "threads": 3, "prefetch": 0, // The last one.
-            }
-            """;
         RunConfiguration run = RunConfiguration.Parse(Full);
         string written = run.ToJson();
         Assert.Equal(written, RunConfiguration.Parse(written).ToJson());
@@ -102,11 +103,44 @@ public sealed class RunConfigurationTests
     [InlineData("schedule", "{\"warm_up\":900,\"decay\":200}", "take 1,100 steps, but the run has 1,000")]
     [InlineData("schedule", "{\"kind\":\"cosine\",\"decay\":200}", "schedule.decay is a number of steps, but schedule.kind is not whd")]
     [InlineData("checkpoints.keep", "0", "checkpoints.keep is 0")]
+    [InlineData("batch", "{\"rows\":1000000,\"accumulation\":1000000}", "batch.rows times accumulation and steps is more than")]
+    [InlineData("batch", "{\"rows\":1048577}", "batch.rows is 1048577")]
+    [InlineData("tokenizer", "\"a\\u0000b\"", "but a path is expected")]
     public void What_cannot_be_is_refused_in_one_sentence(string path, string value, string sentence)
     {
         string message = Assert.Throws<InvalidInputException>(() => RunConfiguration.Parse(Least).Set(path, value)).Message;
         Assert.Contains(sentence, message, StringComparison.Ordinal);
         Assert.DoesNotContain('\n', message);
+    }
+
+    [Fact]
+    public void A_file_that_was_altered_anywhere_is_read_or_refused_in_one_sentence()
+    {
+        byte[] whole = System.Text.Encoding.UTF8.GetBytes(Full);
+        string[] pieces = ["-", "1e999", "99999999999999999999", "null", "\\ud800", "\\u0000", "[", "{", "}", "\"", "0", "true", ",", ":", "\xff", "/*"];
+        Random random = new(11);
+        int refused = 0;
+        for (int round = 0; round < 3000; round++)
+        {
+            List<byte> altered = [.. whole];
+            for (int change = random.Next(1, 4); change > 0; change--)
+            {
+                int at = random.Next(altered.Count);
+                altered.RemoveRange(at, Math.Min(random.Next(4), altered.Count - at));
+                if (random.Next(2) == 0)
+                    altered.InsertRange(at, pieces[random.Next(pieces.Length)].Select(c => (byte)c));
+            }
+            try
+            {
+                RunConfiguration.Parse(System.Text.Encoding.UTF8.GetString([.. altered])).ToJson();
+            }
+            catch (InvalidInputException e)
+            {
+                refused++;
+                Assert.DoesNotContain('\n', e.Message);
+            }
+        }
+        Assert.InRange(refused, 1500, 2999);
     }
 
     [Theory]

@@ -7,6 +7,8 @@ namespace Mellum2.Managed.Training;
 public sealed partial record RunConfiguration
 {
     private const long MaximumSteps = 1_000_000_000_000;
+    private const long MaximumSamples = 1L << 48;
+    private const int MaximumTokens = 1 << 28;
     private const double MaximumRate = 100;
 
     private static readonly (string, TrainingPrecision)[] s_precisions = [("f32", TrainingPrecision.F32), ("bf16", TrainingPrecision.BF16), ("fp8", TrainingPrecision.FP8)];
@@ -27,11 +29,11 @@ public sealed partial record RunConfiguration
         RunConfiguration run = new()
         {
             Model = ReadModel(fields.Section("model"), file, folder),
-            Tokenizer = fields.Text("tokenizer") is { } tokenizer ? Path.GetFullPath(tokenizer, folder) : null,
+            Tokenizer = fields.FilePath("tokenizer", folder),
             Data = data,
             Phases = phases,
             Steps = steps,
-            Batch = ReadBatch(fields.Section("batch")),
+            Batch = ReadBatch(fields.Section("batch"), data, steps),
             Optimizer = ReadOptimizer(fields.Section("optimizer")),
             Precision = fields.Choice("precision", s_precisions, defaults.Precision),
             Recompute = fields.Switch("recompute", defaults.Recompute),
@@ -52,7 +54,7 @@ public sealed partial record RunConfiguration
         ModelSettings defaults = new();
         ModelSettings model = new()
         {
-            From = fields.Text("from") is { } from ? Path.GetFullPath(from, folder) : null,
+            From = fields.FilePath("from", folder),
             Name = fields.Text("name") ?? defaults.Name,
             Shape = ReadShape(fields.OptionalSection("shape")),
             Mtp = fields.Switch("mtp"),
@@ -136,8 +138,8 @@ public sealed partial record RunConfiguration
         if (element.ValueKind != JsonValueKind.Object)
             throw root.Error(path, $"is {StrictJson.Excerpt(element)}, but a path or an object with path is expected");
         RunFields fields = root.At(element, path);
-        string[] paths = [.. fields.Texts("path").Select(one => Path.TrimEndingDirectorySeparator(Path.GetFullPath(one, folder)))];
-        if (paths.Length == 0)
+        IReadOnlyList<string> paths = fields.FilePaths("path", folder);
+        if (paths.Count == 0)
             throw fields.Wrong("path", "a path or a list of paths");
         SourceSettings source = new()
         {
@@ -181,11 +183,15 @@ public sealed partial record RunConfiguration
         return (phases, all ?? sum ?? defaultSteps);
     }
 
-    private static BatchSettings ReadBatch(RunFields fields)
+    private static BatchSettings ReadBatch(RunFields fields, DataSettings data, long steps)
     {
         BatchSettings defaults = new();
         BatchSettings batch = new(fields.Whole("rows", 1, 1 << 20, defaults.Rows), fields.Whole("accumulation", 1, 1 << 20, defaults.Accumulation));
         fields.End();
+        if ((long)batch.Rows * (data.Length ?? 1) > MaximumTokens)
+            throw fields.Error(fields.PathOf("rows"), $"times data.length is more than {MaximumTokens:N0} tokens for a micro-batch");
+        if (steps > MaximumSamples / ((long)batch.Rows * batch.Accumulation))
+            throw fields.Error(fields.PathOf("rows"), $"times accumulation and steps is more than {MaximumSamples:N0} samples");
         return batch;
     }
 

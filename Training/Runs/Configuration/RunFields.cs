@@ -46,6 +46,13 @@ internal sealed class RunFields
         return element.ValueKind == JsonValueKind.String && element.GetString() is { Length: > 0 } text ? text : throw Wrong(name, "a text that is not empty");
     }
 
+    /// <summary>A path; in what is read it is absolute.</summary>
+    public string? FilePath(string name, string folder) => Text(name) is { } path ? Absolute(name, path, folder) : null;
+
+    /// <summary>A list of paths, or one path, absolute.</summary>
+    public IReadOnlyList<string> FilePaths(string name, string folder) =>
+        [.. Texts(name).Select(path => Path.TrimEndingDirectorySeparator(Absolute(name, path, folder)))];
+
     public long Whole(string name, long minimum, long maximum, long byDefault) => Whole(name, minimum, maximum) ?? byDefault;
 
     public int Whole(string name, int minimum, int maximum, int byDefault) => (int)(Whole(name, minimum, (long)maximum) ?? byDefault);
@@ -123,6 +130,9 @@ internal sealed class RunFields
             ? text
             : throw Error(item.Path, $"is {StrictJson.Excerpt(item.Element)}, but a text that is not empty is expected")),
     ];
+
+    private string Absolute(string name, string path, string folder) =>
+        path.Contains('\0', StringComparison.Ordinal) ? throw Wrong(name, "a path") : Path.GetFullPath(path, folder);
 
     /// <summary>Makes keys known that are read elsewhere.</summary>
     public void Allow(IEnumerable<string> names)

@@ -18,17 +18,18 @@ public sealed class SamplerLogProbabilityTests
     public static IEnumerable<object[]> Cases() =>
         from model in (string[])["mini", "training/plain", "models/odd", "random"]
         from precision in (TrainingPrecision[])[TrainingPrecision.F32, TrainingPrecision.BF16]
+        from cache in precision == TrainingPrecision.F32 ? [DType.F32] : (DType[])[DType.F32, DType.BF16]
         from drafts in (int[])[0, 3]
-        select new object[] { model, precision, drafts };
+        select new object[] { model, precision, cache, drafts };
 
     [Theory]
     [MemberData(nameof(Cases))]
-    public void Trainer_and_sampler_give_the_same_bits(string name, TrainingPrecision precision, int drafts)
+    public void Trainer_and_sampler_give_the_same_bits(string name, TrainingPrecision precision, DType cache, int drafts)
     {
         using WorkerPool pool = new(2), other = new(1);
-        using TrainingModel trainer = Trained(name, precision, pool);
+        using TrainingModel trainer = Trained(name, precision, cache, pool);
         using PooledWorkspace workspace = new();
-        MellumModel sampler = Sampler(trainer, precision, other, workspace);
+        MellumModel sampler = Sampler(trainer, precision, cache, other, workspace);
         Sampled(sampler, drafts, out int[] ids, out float[] sampled);
         Assert.Equal(sampled, Recomputed(trainer, ids));
         sampler.Dispose();
@@ -77,14 +78,15 @@ public sealed class SamplerLogProbabilityTests
     }
 
     // A few steps against the gradient, so that the weights are nobody's round numbers.
-    private static TrainingModel Trained(string name, TrainingPrecision precision, WorkerPool pool)
+    private static TrainingModel Trained(string name, TrainingPrecision precision, DType cache, WorkerPool pool)
     {
         string folder = GoldenFolder.Find((name == "random" ? "mini" : name).Split('/'));
         ModelConfiguration configuration = ModelConfiguration.Load(folder);
         using Checkpoint checkpoint = Checkpoint.Open(folder);
         bool withMtp = checkpoint.Validate(configuration);
         IWeightSource source = name == "random" ? new RandomWeights(DType.F32, 3) : checkpoint;
-        TrainingModel trainer = new(configuration, source, withMtp, SimdKernels.Create(pool), new TrainingModelOptions { Precision = precision });
+        TrainingModel trainer = new(
+            configuration, source, withMtp, SimdKernels.Create(pool), new TrainingModelOptions { Precision = precision, CacheFormat = cache });
         for (int step = 0; step < 2; step++)
         {
             int Token(int i, uint purpose) => (int)(Philox.Bits((ulong)step, (ulong)i, purpose) % (ulong)configuration.VocabularySize);
@@ -97,14 +99,14 @@ public sealed class SamplerLogProbabilityTests
         return trainer;
     }
 
-    private static MellumModel Sampler(TrainingModel trainer, TrainingPrecision precision, WorkerPool pool, PooledWorkspace workspace)
+    private static MellumModel Sampler(TrainingModel trainer, TrainingPrecision precision, DType cache, WorkerPool pool, PooledWorkspace workspace)
     {
         IForwardKernels kernels = SimdKernels.Create(pool);
         if (precision == TrainingPrecision.BF16)
             kernels = new BFloat16Kernels(kernels, workspace);
         bool withMtp = trainer.AllTensors.Any(tensor => tensor.Name.StartsWith("mtp.", StringComparison.Ordinal));
         ModelWeights weights = new WeightLoader(trainer.Configuration, new TrainedWeights(trainer), kernels).Load(withMtp);
-        return new MellumModel(trainer.Configuration, weights, new ForwardContext(kernels, workspace));
+        return new MellumModel(trainer.Configuration, weights, new ForwardContext(kernels, workspace), cache);
     }
 
     private static TokenDecoder Decoder(MellumModel model, int drafts, int context) => new(model, new DecoderOptions
