@@ -20,12 +20,12 @@ internal static class PlanReport
         string trained = plan.TrainedParameters == plan.Parameters ? "" : Quantity.Text($", {plan.TrainedParameters:N0} of them trained");
         yield return Quantity.Text($"  model      {plan.Parameters:N0} parameters{trained}, {plan.ActiveParameters:N0} active per token; {Shape(model, plan.HasMtp)}");
         foreach (PlannedSource source in plan.Sources)
-            yield return Quantity.Text($"  data       {source.Name}: {source.Samples:N0} samples, {source.Tokens:N0} tokens, read {source.Epochs:F2} times");
+            yield return Quantity.Text($"  data       {source.Name}: {source.Samples:N0} samples, {source.Tokens:N0} tokens, {source.Epochs:F2} epochs");
         yield return plan.ValidationSamples > 0 ? Quantity.Text($"  held out   {plan.ValidationSamples:N0} samples") : "  held out   nothing";
         yield return Quantity.Text($"  optimizer  {run.Optimizer.Kind}, learning rate {run.Optimizer.LearningRate:G4} ({Schedule(run)}); products in {run.Precision}");
         yield return $"  memory     {Memory(plan.Memory)}; {Quantity.Bytes(MemoryCheck.AvailableBytes())} more are available";
         double flops = new TrainingCost(model, plan.HasMtp, run.Model.Trained).FlopsOf(run.Data.Length ?? 1) * run.Batch.Rows * run.Batch.Accumulation;
-        yield return Quantity.Text($"  a step     at most {flops / 1e9:F1} GFLOP; at half of the peak that is {2 * flops / peak:F2} s, or {StepLine.Duration(TimeSpan.FromSeconds(2 * flops / peak * (plan.Steps - plan.FirstStep + 1)))} for all");
+        yield return Quantity.Text($"  a step     at most {flops / 1e9:F1} GFLOP; at the peak that would take {flops / peak:F3} s");
     }
 
     private static string Memory(MemoryPlan plan)

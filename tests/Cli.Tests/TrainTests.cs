@@ -17,7 +17,7 @@ public sealed class TrainTests
         Assert.Equal(Enumerable.Range(1, 30), steps.Select(line => line.GetProperty("step").GetInt32()));
         Assert.Equal([10, 20, 30], metrics.Where(line => line.TryGetProperty("validation_loss", out _)).Select(line => line.GetProperty("step").GetInt32()));
         Assert.True(steps[^1].GetProperty("main").GetDouble() < steps[0].GetProperty("main").GetDouble() - 1);
-        Assert.InRange(steps[^1].GetProperty("peak_share").GetDouble(), 0, 1);
+        Assert.True(steps[^1].GetProperty("peak_share").GetDouble() > 0);
         Assert.Contains("Loss", XDocument.Load(Path.Combine(run, "curves.svg")).Descendants().Select(element => element.Value));
 
         foreach (string fragment in (string[])
