@@ -135,7 +135,7 @@ internal sealed class CurvePanels(IReadOnlyList<RunMetrics> runs, CurveAxis axis
                     AddLine(panel, Curve.Smooth(Steps(runs[i], step => step.Load is { Length: > 0 } load ? load.Order().ElementAt(load.Length / 2) : double.NaN)), s_colors[1], "middle");
             }
         }
-        panel.Axes.Add(new LinearAxis { Position = AxisPosition.Left, MinimumPadding = 0.05, MaximumPadding = 0.05, LabelFormatter = value => Quantity.Text($"{value:0.##} ×") });
+        panel.Axes.Add(new LinearAxis { Position = AxisPosition.Left, Minimum = 1, MaximumPadding = 0.05, LabelFormatter = value => Quantity.Text($"{value:0.##} ×") });
         return panel;
     }
 

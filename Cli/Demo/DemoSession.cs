@@ -147,7 +147,7 @@ internal sealed class DemoSession
     private RunConfiguration Plan(long steps)
     {
         bool hasHeldOut = _corpus.HeldOut.Count > 0;
-        long every = Math.Max(1, steps / Evaluations);
+        long every = (steps + Evaluations - 1) / Evaluations;
         return new RunConfiguration
         {
             Tokenizer = _folder.Tokenizer,
