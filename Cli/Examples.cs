@@ -70,6 +70,7 @@ internal static class Examples
         [
             "mellum2 plot ./run --output curves.svg",
             "mellum2 plot ./run-a ./run-b ./run-c/metrics.jsonl --x tokens --output curves.svg",
+            "mellum2 plot ./run ./sweep --output curves.svg",
         ],
         "trace" =>
         [

@@ -13,12 +13,22 @@ internal static class MetricsReader
     public const string FileName = "metrics.jsonl";
 
     /// <summary>Reads the metrics of runs, and finds short names that tell them apart.</summary>
-    /// <param name="paths">The runs' folders, or their files of metrics.</param>
+    /// <param name="paths">The runs' folders, or their files of metrics, or folders of runs.</param>
     /// <exception cref="InvalidInputException">There is no such file, or a whole line of it is damaged.</exception>
     public static List<RunMetrics> ReadAll(IReadOnlyList<string> paths)
     {
-        string[] names = RunNames.Of([.. paths.Select(path => File.Exists(path) ? Path.GetDirectoryName(Path.GetFullPath(path))! : path)]);
-        return [.. paths.Select((path, i) => Read(path, names[i]))];
+        string[] runs = [.. paths.SelectMany(Expand)];
+        string[] names = RunNames.Of([.. runs.Select(path => File.Exists(path) ? Path.GetDirectoryName(Path.GetFullPath(path))! : path)]);
+        return [.. runs.Select((path, i) => Read(path, names[i]))];
+    }
+
+    /// <summary>A folder of runs, as a sweep leaves one, stands for its runs; everything else for itself.</summary>
+    private static IEnumerable<string> Expand(string path)
+    {
+        if (!Directory.Exists(path) || File.Exists(Path.Combine(path, FileName)))
+            return [path];
+        string[] runs = [.. Directory.EnumerateDirectories(path).Where(run => File.Exists(Path.Combine(run, FileName))).Order(StringComparer.Ordinal)];
+        return runs.Length > 0 ? runs : [path];
     }
 
     /// <summary>Reads the metrics of a run.</summary>

@@ -10,7 +10,7 @@ internal static class PlotVerb
     {
         Argument<string[]> paths = new("RUN")
         {
-            Description = $"Folders of runs, or their {MetricsReader.FileName}; a run may still be going on.",
+            Description = $"Folders of runs, their {MetricsReader.FileName}, or the folder of a sweep; a run may still be going on.",
             Arity = ArgumentArity.OneOrMore,
         };
         Option<string> output = new("--output") { Description = "The picture, SVG.", HelpName = "FILE", Required = true };

@@ -12,6 +12,8 @@ namespace Mellum2.Managed.Training;
 /// </summary>
 internal sealed class RunSetup : IDisposable
 {
+    private string? _tokenizerToCopy;
+
     private RunSetup(RunFolder folder) => Folder = folder;
 
     public RunFolder Folder { get; }
@@ -42,7 +44,7 @@ internal sealed class RunSetup : IDisposable
             setup.Model = RunModel.Begin(run, tokenizer, endId);
             setup.Data = RunData.Open(run, tokenizer, options.DataCache ?? setup.Folder.Data, options.Observer, cancel);
             setup.Run = Resolve(run, tokenizerFolder, setup, endId);
-            setup.Files(tokenizerFolder);
+            setup._tokenizerToCopy = tokenizerFolder;
             return setup;
         }
         catch
@@ -141,8 +143,11 @@ internal sealed class RunSetup : IDisposable
         };
     }
 
-    private void Files(string tokenizer)
+    /// <summary>Writes the files of a new run, when it is known that it fits.</summary>
+    public void WriteFiles()
     {
+        if (_tokenizerToCopy is not { } tokenizer)
+            return;
         Directory.CreateDirectory(Folder.Tokenizer);
         RunCheckpoint.CopyTokenizer(tokenizer, Folder.Tokenizer);
         string settings = Path.Combine(Folder.Tokenizer, "tokenizer_config.json");

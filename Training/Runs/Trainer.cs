@@ -46,6 +46,7 @@ public sealed partial class Trainer : IDisposable
             TrainingModelOptions modelOptions = OptionsOf(run);
             MemoryPlan memory = MemoryPlan.For(setup.Model.Configuration, setup.Model.HasMtp, modelOptions, run.Batch.Rows, setup.Data.Length, groups);
             memory.Require(options.AvailableMemory ?? GC.GetGCMemoryInfo().TotalAvailableMemoryBytes);
+            setup.WriteFiles();
             Model = Made(new TrainingModel(setup.Model.Configuration, setup.Model.Weights, setup.Model.HasMtp, kernels, modelOptions));
             setup.Model.Dispose();
             _optimizer = Made(new TrainingOptimizer((IOptimizerKernels)kernels, groups, [.. Model.Parameters], OptionsOf(run.Optimizer)));

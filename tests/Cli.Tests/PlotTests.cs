@@ -18,6 +18,8 @@ public sealed class PlotTests
         foreach (string expected in (string[])["Loss", "slow", "fast", "steps", "Learning rate", "Gradient norm, before clipping", "MTP head: greedy acceptance", "Expert load"])
             Assert.Contains(expected, texts);
         Assert.False(File.Exists(picture + ".partial"));
+        // The folder above stands for both, in the order of their names.
+        Assert.Contains("fast to step 300, slow to step 200", CommandRun.Of("plot", folder.Path, "--output", picture).Succeeded().Error, StringComparison.Ordinal);
     }
 
     [Fact]

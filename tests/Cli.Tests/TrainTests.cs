@@ -51,8 +51,11 @@ public sealed class TrainTests
         Assert.True(more.Json.GetProperty("validation_loss").GetDouble() < first.GetProperty("validation_loss").GetDouble());
         Assert.True(Directory.Exists(more.Json.GetProperty("checkpoint").GetString()));
         Assert.Equal(20, TrainFiles.Metrics(run).Count(line => line.TryGetProperty("loss", out _)));
-        // What it reported before it was resumed is in its picture too.
-        Assert.Equal(20, MetricsReader.Read(run, "run").Steps.Count);
+        // What a run reported before it is resumed is in its picture too.
+        CurveRecorder curves = new("run", Assert.Fail);
+        curves.Continue(run);
+        Assert.Equal(20, curves.Metrics.Steps.Count);
+        Assert.Equal(2, curves.Metrics.Evaluations.Count);
         Refuse(ExitCode.InvalidInput, "seed", "train", "--resume", run, "--set", "seed=5");
     }
 
