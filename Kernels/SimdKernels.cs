@@ -17,6 +17,25 @@ public static class SimdKernels
             VectorWidth.V128 => new SimdKernels<Lanes128>(pool),
             _ => new SimdKernels<LanesScalar>(pool),
         };
+
+    /// <summary>
+    /// What <see cref="IForwardKernels.Prepare"/> would make of <paramref name="parts"/>, without memory: for planning. No weight is
+    /// read; scales are, because it depends on them how many a panel has.
+    /// </summary>
+    /// <exception cref="InvalidInputException">The parts do not fit together or their format is none to multiply by.</exception>
+    public static WeightMatrix PlanPanels(ReadOnlySpan<WeightMatrix> parts)
+    {
+        PanelPacker packer = new(parts);
+        PanelLayout layout = packer.Layout;
+        WeightScales? scales = packer.PackScales();
+        if (scales is not null)
+        {
+            scales.Values.Dispose();
+            scales = scales with { Values = Tensor.WithoutMemory(DType.F32, scales.Values.Shape) };
+        }
+        Tensor data = Tensor.WithoutMemory(packer.Format, new Shape(layout.PaddedRows, layout.Dwords * layout.Group));
+        return new WeightMatrix(parts[0].Name, layout.Rows, layout.Columns, packer.Format, WeightLayout.Panels, data, scales);
+    }
 }
 
 /// <summary>

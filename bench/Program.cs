@@ -13,6 +13,7 @@ using Mellum2.Managed.Bench;
     ("verify", "verifying M tokens of the 12B shape against one", VerifyBench.Run),
     ("corpus", "the training text of Experiments/ out of unpacked packages", CorpusBench.Run),
     ("train", "steps of a small MoE against the peak, split by operation", TrainBench.Run),
+    ("precision", "training steps in F32, BF16 and FP8 in turns", PrecisionBench.Run),
     ("held-out", "bits per byte of checkpoints on the held-out text of Experiments/", HeldOutBench.Run),
     ("newton-schulz", "the orthogonalisation of Muon against the peak", NewtonSchulzBench.Run),
     ("speculation", "the small checkpoint, plain and with drafts", SpeculationBench.Run),

@@ -10,11 +10,12 @@ namespace Mellum2.Managed.Cli;
 /// <param name="Width">The width of vectors.</param>
 /// <param name="Reference">Whether the float64 kernels run.</param>
 /// <param name="Cache">The format of keys and values; null for the model's own.</param>
+/// <param name="RoundsProducts">Whether products round activations to BF16, as in BF16 training.</param>
 /// <param name="Context">Tokens of prompt and output together; null for what is needed.</param>
 /// <param name="Force">Whether the memory check only warns.</param>
 /// <param name="Json">Whether the result is one JSON object.</param>
 internal sealed record ModelSettings(
-    string Folder, int Threads, VectorWidth Width, bool Reference, DType? Cache, int? Context, bool Force, bool Json);
+    string Folder, int Threads, VectorWidth Width, bool Reference, DType? Cache, bool RoundsProducts, int? Context, bool Force, bool Json);
 
 /// <summary>The options behind <see cref="ModelSettings"/>, the same in every verb.</summary>
 internal sealed class ModelOptions
@@ -39,6 +40,10 @@ internal sealed class ModelOptions
         "--cache", "The format of keys and values; auto takes bf16 where weights are not f32 and the cache may grow large.", "auto",
         ("auto", null), ("f32", DType.F32), ("bf16", DType.BF16));
 
+    private readonly WordOption<bool> _products = new(
+        "--products", "Activations in products; bf16 samples a model that was trained in BF16 with the numbers of its training.", "f32",
+        ("f32", false), ("bf16", true));
+
     private readonly Option<int?> _context = NumberOptions.OptionalWhole(
         "--context", "Tokens of prompt and output together; without it, what is needed.", 1);
 
@@ -49,7 +54,7 @@ internal sealed class ModelOptions
     /// <summary>Gives the options to a verb.</summary>
     public void AddTo(Command command)
     {
-        foreach (Option option in (Option[])[_model, _threads, _width, _reference, _cache, _context, _force, _json])
+        foreach (Option option in (Option[])[_model, _threads, _width, _reference, _cache, _products, _context, _force, _json])
             command.Options.Add(option);
     }
 
@@ -59,6 +64,7 @@ internal sealed class ModelOptions
         _width.Read(parsed),
         parsed.GetValue(_reference),
         _cache.Read(parsed),
+        _products.Read(parsed),
         parsed.GetValue(_context),
         parsed.GetValue(_force),
         parsed.GetValue(_json));

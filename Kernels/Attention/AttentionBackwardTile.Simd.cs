@@ -126,8 +126,11 @@ internal readonly unsafe struct AttentionBackwardTile<T, TCache> where T : struc
     {
         int dimension = _call.Dimension, padded = _call.Padded, first = batch * Tile;
         int count = Math.Min(Tile, _call.Rows.Count * _call.Group - first);
-        new Span<float>(_queries, Tile * padded).Clear();
-        new Span<float>(_gradients, Tile * padded).Clear();
+        if (count < Tile || padded != dimension)
+        {
+            new Span<float>(_queries, Tile * padded).Clear();
+            new Span<float>(_gradients, Tile * padded).Clear();
+        }
         for (int i = 0; i < count; i++)
         {
             long place = _call.Place(head, first + i);

@@ -91,8 +91,8 @@ internal unsafe struct BlockProductJob<T>(BlockCall call) : IParallelJob where T
     private const int TileColumns = PanelLayout.TileColumns;
 
     // Panels that are packed together: long pieces of the rows of B are read at once.
-    private const int GroupPanels = 4;
-    private const int ColumnTerms = 16;
+    private const int GroupPanels = 2;
+    private const int ColumnTerms = 16, GatherAhead = 12, LineFloats = 16;
 
     /// <summary>The floats that a worker needs: packed A, a few packed panels of B and a tile of results.</summary>
     public static long ScratchFloats => (long)(MaxRows + MaxHeight) * ChunkLength + GroupPanels * ChunkLength * TileColumns + WideTile<T>.MaxHeight * TileColumns;
@@ -205,6 +205,9 @@ internal unsafe struct BlockProductJob<T>(BlockCall call) : IParallelJob where T
         for (int begin = 0; begin < length; begin += ColumnTerms)
         {
             int end = Math.Min(begin + ColumnTerms, length);
+            for (int p = end; p < Math.Min(end + ColumnTerms, length); p++)
+                for (int r = 0; r < rows; r += LineFloats)
+                    Prefetch.Near(source + p * stride + r);
             for (int first = 0; first < rows; first += tileHeight)
             {
                 int count = Math.Min(tileHeight, rows - first), height = TiledProduct<T, SinglePanels<T>>.Height(count);
@@ -240,6 +243,12 @@ internal unsafe struct BlockProductJob<T>(BlockCall call) : IParallelJob where T
         for (int p = begin; p < begin + length; p++, target += TileColumns)
         {
             float* row = origin + (product.Order == null ? p : product.Order[p] / call.Slots) * product.BStride;
+            if (product.Order != null && p + GatherAhead < begin + length)
+            {
+                float* later = origin + product.Order[p + GatherAhead] / call.Slots * product.BStride;
+                for (int i = 0; i < columns; i += LineFloats)
+                    Prefetch.Near(later + i);
+            }
             float* to = target;
             int n = 0;
             for (; n < whole; n += TileColumns, to += length * TileColumns)
@@ -284,8 +293,6 @@ internal unsafe struct BlockProductJob<T>(BlockCall call) : IParallelJob where T
     /// </summary>
     private readonly struct Ahead
     {
-        private const int LineFloats = 16;
-
         /// <summary>How many tiles do, where the first one begins, how much further the next one, and the bytes from line to line.</summary>
         public readonly int Tiles;
         public readonly byte* First;

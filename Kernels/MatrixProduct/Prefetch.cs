@@ -11,6 +11,14 @@ internal static unsafe class Prefetch
 {
     private const int LineDwords = 16;
 
+    /// <summary>A cache line into the first-level cache.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Near(void* address)
+    {
+        if (Sse.IsSupported)
+            Sse.Prefetch0(address);
+    }
+
     /// <summary>Two cache lines into the first-level cache.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void TwoLines(void* address)

@@ -13,6 +13,9 @@ public sealed partial record ModelConfiguration
     /// <summary>The name of the embedding table, which also is the output head where they are tied.</summary>
     public const string EmbeddingName = "model.embed_tokens.weight";
 
+    /// <summary>The name of an output head that is not tied to the embedding.</summary>
+    public const string HeadName = "lm_head.weight";
+
     /// <summary>The prefix of the MTP head's one layer.</summary>
     public const string MtpLayerPrefix = "mtp.layers.0.";
 
@@ -21,6 +24,9 @@ public sealed partial record ModelConfiguration
 
     /// <summary>Whether this is the name of a router's matrix: the one product that no precision narrows.</summary>
     public static bool IsRouter(string name) => name.EndsWith("mlp.gate.weight", StringComparison.Ordinal);
+
+    /// <summary>Whether this is the name of a tensor of the MTP head.</summary>
+    public static bool IsMtp(string name) => name.StartsWith("mtp.", StringComparison.Ordinal);
 
     /// <summary>The parameters of the trunk, embedding and output head; a tied head counts once.</summary>
     public long ParameterCount => Count(TrunkTensors());
@@ -55,7 +61,7 @@ public sealed partial record ModelConfiguration
                 yield return tensor;
         yield return new("model.norm.weight", new Shape(HiddenSize));
         if (!TieWordEmbeddings)
-            yield return new("lm_head.weight", new Shape(VocabularySize, HiddenSize));
+            yield return new(HeadName, new Shape(VocabularySize, HiddenSize));
     }
 
     /// <summary>The tensors of an MTP head.</summary>

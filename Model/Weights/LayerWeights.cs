@@ -60,12 +60,15 @@ public sealed class LayerWeights : IDisposable
             yield return matrix;
     }
 
+    /// <summary>All norms.</summary>
+    public IEnumerable<Tensor> Norms() => [InputNorm, QueryNorm, KeyNorm, PostAttentionNorm];
+
     /// <inheritdoc/>
     public void Dispose()
     {
         foreach (WeightMatrix matrix in Matrices())
             matrix.Dispose();
-        foreach (Tensor norm in (Tensor[])[InputNorm, QueryNorm, KeyNorm, PostAttentionNorm])
+        foreach (Tensor norm in Norms())
             norm.Dispose();
     }
 }

@@ -35,6 +35,18 @@ public sealed class ModelWeights : IDisposable
         }
     }
 
+    /// <summary>The bytes of all norms.</summary>
+    public long NormByteLength
+    {
+        get
+        {
+            IEnumerable<Tensor> norms = Layers.SelectMany(layer => layer.Norms()).Append(FinalNorm);
+            if (Mtp is not null)
+                norms = [.. norms, Mtp.EmbeddingNorm, Mtp.StateNorm, Mtp.FinalNorm, .. Mtp.Layer.Norms()];
+            return norms.Sum(norm => norm.CapacityBytes);
+        }
+    }
+
     /// <inheritdoc/>
     public void Dispose()
     {

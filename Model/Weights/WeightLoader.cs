@@ -35,7 +35,7 @@ public sealed class WeightLoader(ModelConfiguration configuration, IWeightSource
             using (WeightMatrix table = source.OpenMatrix("model.embed_tokens.weight", vocabulary, hidden))
                 embedding = kernels.PrepareEmbedding(table);
             Advance();
-            head = Prepare("lm_head.weight", vocabulary, hidden);
+            head = Prepare(ModelConfiguration.HeadName, vocabulary, hidden);
         }
         Advance();
         LayerWeights[] layers = new LayerWeights[configuration.LayerCount];

@@ -5,42 +5,6 @@ namespace Mellum2.Managed.Training;
 
 public sealed partial class Tape
 {
-    /// <summary>
-    /// Matrices in training are row-major in the activation type, so that an update needs no preparation.
-    /// </summary>
-    public unsafe WeightMatrix Prepare(ReadOnlySpan<WeightMatrix> parts)
-    {
-        int rows = 0;
-        foreach (WeightMatrix part in parts)
-            rows = checked(rows + part.Rows);
-        int columns = parts[0].Columns;
-        Tensor data = _activations.Allocate(ActivationType, new Shape(rows, columns));
-        long next = 0;
-        foreach (WeightMatrix part in parts)
-        {
-            for (int r = 0; r < part.Rows && part.Data.HasMemory; r++)
-            {
-                if (part is { Format: DType.F32, Layout: WeightLayout.RowMajor } && ActivationType == DType.F32)
-                {
-                    new ReadOnlySpan<float>(part.Data.Pointer<float>() + (long)r * columns, columns).CopyTo(new Span<float>(data.Pointer<float>() + next, columns));
-                    next += columns;
-                    continue;
-                }
-                for (int c = 0; c < columns; c++, next++)
-                {
-                    if (ActivationType == DType.F64)
-                        data.Pointer<double>()[next] = part.At(r, c);
-                    else
-                        data.Pointer<float>()[next] = part.At(r, c);
-                }
-            }
-        }
-        return WeightMatrix.RowMajor(parts[0].Name, data);
-    }
-
-    /// <inheritdoc/>
-    public WeightMatrix PrepareEmbedding(WeightMatrix table) => Prepare([table]);
-
     /// <inheritdoc/>
     public void Embed(Tensor ids, WeightMatrix table, Tensor y)
     {
@@ -159,8 +123,8 @@ public sealed partial class Tape
         Tensor losses = New(1, 2), rows = New(1, states.Rows), lse = New(1, states.Rows);
         Tensor correct = _workspace.Rent(DType.I32, new Shape(states.Rows));
         Tensor? dStates = IsRecording ? New(states) : null, dHead = IsRecording ? ParameterGradient(head.Data) : null;
-        Tensor rounded = HeadStates(states);
-        _kernels.HeadCrossEntropy(rounded, HeadMatrix(head), targets, HeadParameters(scale), losses, rows, lse, dStates, dHead, correct);
+        Tensor rounded = HeadStates(states, head);
+        _kernels.HeadCrossEntropy(rounded, HeadMatrix(head), targets, HeadParameters(head, scale), losses, rows, lse, dStates, dHead, correct);
         if (!ReferenceEquals(rounded, states))
             _workspace.Release(rounded);
         double sum = 0;

@@ -67,7 +67,7 @@ public sealed partial class Tape
     /// <inheritdoc/>
     public void GroupedMatMul(Tensor x, Tensor? order, int slots, Tensor offsets, WeightMatrix[] experts, Tensor y)
     {
-        TrainingPrecision precision = Precision;
+        TrainingPrecision precision = PrecisionOf(experts[0]);
         RowOperand input = default;
         void Forward()
         {
@@ -117,15 +117,18 @@ public sealed partial class Tape
     }
 
     // The output head is in bfloat16 where all products are, else in float32.
-    private Tensor HeadStates(Tensor states) => Rounded(states, null, 1, null, HeadPrecision, states.Rows).Values;
+    private Tensor HeadStates(Tensor states, WeightMatrix head) => Rounded(states, null, 1, null, HeadPrecision(head), states.Rows).Values;
 
-    private WeightMatrix HeadMatrix(WeightMatrix head) => Weights(head, HeadPrecision).Matrices[0];
+    private WeightMatrix HeadMatrix(WeightMatrix head) => Weights(head, HeadPrecision(head)).Matrices[0];
 
-    private CrossEntropyParameters HeadParameters(float scale) => new(scale, 0, HeadPrecision == TrainingPrecision.BF16);
+    private CrossEntropyParameters HeadParameters(WeightMatrix head, float scale) =>
+        new(scale, 0, HeadPrecision(head) == TrainingPrecision.BF16);
 
-    private TrainingPrecision HeadPrecision => Precision == TrainingPrecision.BF16 ? TrainingPrecision.BF16 : TrainingPrecision.F32;
+    private TrainingPrecision HeadPrecision(WeightMatrix head) =>
+        PrecisionOf(head) == TrainingPrecision.BF16 ? TrainingPrecision.BF16 : TrainingPrecision.F32;
 
-    private TrainingPrecision PrecisionOf(WeightMatrix w) => ModelConfiguration.IsRouter(w.Name) ? TrainingPrecision.F32 : Precision;
+    private TrainingPrecision PrecisionOf(WeightMatrix w) =>
+        ModelConfiguration.IsRouter(w.Name) || _frozen.Contains(w) ? TrainingPrecision.F32 : Precision;
 
     private WeightOperands Weights(WeightMatrix w, TrainingPrecision precision) => precision == TrainingPrecision.F32
         ? new WeightOperands([w], null) : (_rounded ??= new RoundedWeights(_kernels, _activations.Allocate)).Get(w, precision);

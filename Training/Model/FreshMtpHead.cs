@@ -18,5 +18,5 @@ public sealed class FreshMtpHead(IWeightSource trunk, IWeightSource head) : IWei
     /// <inheritdoc/>
     public Tensor OpenVector(string name, int length) => SourceOf(name).OpenVector(name, length);
 
-    private IWeightSource SourceOf(string name) => name.StartsWith("mtp.", StringComparison.Ordinal) ? head : trunk;
+    private IWeightSource SourceOf(string name) => ModelConfiguration.IsMtp(name) ? head : trunk;
 }

@@ -10,8 +10,8 @@ namespace Mellum2.Managed.Training;
 /// nothing and on tensors without memory, so what it asks for is what a run asks for. Buffers of the kernels themselves, which
 /// do not grow with the batch, are not in it.
 /// </summary>
-/// <param name="Weights">The masters in float32.</param>
-/// <param name="RoundedWeights">Their rounded copies in BF16 and FP8 training.</param>
+/// <param name="Weights">The masters in float32; a frozen trunk in its own format.</param>
+/// <param name="RoundedWeights">The masters' rounded copies in BF16 and FP8 training.</param>
 /// <param name="Gradients">The gradients of the trained parameters.</param>
 /// <param name="OptimizerState">Muon's momenta and its update, AdamW's two moments.</param>
 /// <param name="Activations">The most that a micro-batch holds of activations and their gradients.</param>
@@ -31,19 +31,22 @@ public sealed record MemoryPlan(long Weights, long RoundedWeights, long Gradient
     /// <param name="microBatchRows">The rows of a micro-batch; how many of them make a step changes nothing.</param>
     /// <param name="length">The tokens of a row.</param>
     /// <param name="groups">Which optimizer has which parameter; null for <see cref="ParameterGroups.For"/>.</param>
+    /// <param name="trunk">Where a frozen trunk comes from, for its formats; its weights are not read. Null for float32.</param>
     public static MemoryPlan For(
-        ModelConfiguration configuration, bool withMtp, TrainingModelOptions options, int microBatchRows, int length, ParameterGroups? groups = null)
+        ModelConfiguration configuration, bool withMtp, TrainingModelOptions options, int microBatchRows, int length, ParameterGroups? groups = null,
+        IWeightSource? trunk = null)
     {
         int tokens = checked(microBatchRows * length);
         long small = Math.Max(SmallBytes, 8L * tokens);
         Tensor Allocate(DType type, Shape shape, long capacity) =>
             Math.Max(capacity, shape.Count * type.Size()) <= small ? Tensor.AllocateBytes(type, shape, capacity) : Tensor.WithoutMemory(type, shape, capacity);
-        using TrainingModel model = new(configuration, new Placeholders(), withMtp, new PlanningKernels(), options, Allocate);
+        Placeholders weights = new(options.Trained == TrainedPart.MtpHead ? trunk : null);
+        using TrainingModel model = new(configuration, weights, withMtp, new PlanningKernels(), options, Allocate);
         int[] zeros = new int[tokens];
         model.AddGradients([new TrainingBatch(length, zeros, zeros, zeros)], default);
         groups ??= ParameterGroups.For(configuration, withMtp, splitGateUp: false, options.Trained);
         return new MemoryPlan(
-            model.AllTensors.Sum(weight => weight.Tensor.ByteLength), model.RoundedWeightBytes,
+            model.WeightBytes, model.RoundedWeightBytes,
             model.Parameters.Sum(parameter => parameter.Gradient.ByteLength), StateBytes(groups, model.Parameters),
             model.ActivationBytes, model.CacheBytes);
     }
@@ -79,11 +82,12 @@ public sealed record MemoryPlan(long Weights, long RoundedWeights, long Gradient
 
     private static string Megabytes(long bytes) => string.Create(CultureInfo.InvariantCulture, $"{bytes / 1e6:N1} MB");
 
-    /// <summary>Weights without memory.</summary>
-    private sealed class Placeholders : IWeightSource
+    /// <summary>Weights without memory; a frozen trunk's matrices are opened for their formats.</summary>
+    private sealed class Placeholders(IWeightSource? trunk) : IWeightSource
     {
-        public WeightMatrix OpenMatrix(string name, int rows, int columns) =>
-            WeightMatrix.RowMajor(name, Tensor.WithoutMemory(DType.F32, new Shape(rows, columns)));
+        public WeightMatrix OpenMatrix(string name, int rows, int columns) => trunk is not null && !ModelConfiguration.IsMtp(name)
+            ? trunk.OpenMatrix(name, rows, columns)
+            : WeightMatrix.RowMajor(name, Tensor.WithoutMemory(DType.F32, new Shape(rows, columns)));
 
         public Tensor OpenVector(string name, int length) => Tensor.WithoutMemory(DType.F32, new Shape(length));
     }

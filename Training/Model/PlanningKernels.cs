@@ -10,15 +10,11 @@ internal sealed class PlanningKernels : ITrainingKernels
 
     public string Description => "no computation";
 
-    public WeightMatrix Prepare(ReadOnlySpan<WeightMatrix> parts)
-    {
-        int rows = 0;
-        foreach (WeightMatrix part in parts)
-            rows += part.Rows;
-        return WeightMatrix.RowMajor(parts[0].Name, Tensor.WithoutMemory(ActivationType, new Shape(rows, parts[0].Columns)));
-    }
+    public WeightMatrix Prepare(ReadOnlySpan<WeightMatrix> parts) => SimdKernels.PlanPanels(parts);
 
-    public WeightMatrix PrepareEmbedding(WeightMatrix table) => Prepare([table]);
+    public WeightMatrix PrepareEmbedding(WeightMatrix table) => WeightMatrix.RowMajor(
+        table.Name, Tensor.WithoutMemory(table.Format, table.Data.Shape),
+        table.Scales is { } scales ? scales with { Values = Tensor.WithoutMemory(DType.F32, scales.Values.Shape) } : null);
 
     public void Embed(Tensor ids, WeightMatrix table, Tensor y) { }
 

@@ -43,7 +43,8 @@ public sealed partial class TrainingModel : IDisposable
         _workspace = new TrainingWorkspace(allocate);
         if (_options.Trained == TrainedPart.MtpHead && !withMtp)
             throw new InvalidInputException("The MTP head alone is to be trained, but the model has none.");
-        _tape = new Tape(kernels, _workspace) { Precision = _options.Precision };
+        Func<string, bool>? isFrozen = _options.Trained == TrainedPart.MtpHead ? name => !ModelConfiguration.IsMtp(name) : null;
+        _tape = new Tape(kernels, _workspace) { Precision = _options.Precision, IsFrozen = isFrozen };
         _weights = new WeightLoader(configuration, source, _tape).Load(withMtp);
         ForwardContext context = new(_tape, _workspace) { Runner = _options.Recompute ? _tape.RunRecomputed : null };
         _model = new MellumModel(configuration, _weights, context, _options.CacheFormat ?? kernels.ActivationType);
@@ -61,7 +62,10 @@ public sealed partial class TrainingModel : IDisposable
     /// <summary>The trained parameters by their checkpoint names, with their gradients.</summary>
     public IReadOnlyList<OptimizerParameter> Parameters => _parameters.Trained;
 
-    /// <summary>Every weight, trained or not, by its checkpoint name: what a checkpoint is written from.</summary>
+    /// <summary>
+    /// The masters by their checkpoint names, what a checkpoint is written from: every weight, or those of the MTP head where it
+    /// alone is trained, because the trunk is then kept as its source has it.
+    /// </summary>
     public IReadOnlyList<NamedTensor> AllTensors => _parameters.All;
 
     /// <summary>
@@ -83,6 +87,9 @@ public sealed partial class TrainingModel : IDisposable
     /// checkpoints have no place for it; whoever runs such a model sets <see cref="LayerWeights.RouterBias"/>.
     /// </summary>
     public IReadOnlyList<Tensor> RouterBiases => _routerBiases;
+
+    /// <summary>The bytes of all weights: masters, and what is frozen in its own format.</summary>
+    public long WeightBytes => _weights.ByteLength + _weights.NormByteLength;
 
     /// <summary>The bytes of activations and their gradients, in use or not, and of products that wait for their scale.</summary>
     public long ActivationBytes => _workspace.ByteLength + _tape.ScratchBytes;

@@ -9,8 +9,9 @@ public enum TrainedPart
     Whole,
 
     /// <summary>
-    /// The MTP head alone. Trunk, embedding and output head keep their bits; the trunk runs forward only and keeps no
-    /// activations, and gradients and optimizer state exist for the head's parameters alone.
+    /// The MTP head alone. Trunk and embedding are held in the source's own format and run forward only, as in inference whatever
+    /// the precision, and keep no activations; the output head, through which the gradient passes, is held in float32 and never
+    /// rounded. Gradients and optimizer state exist for the MTP head's parameters alone.
     /// </summary>
     MtpHead,
 }

@@ -51,7 +51,7 @@ public sealed class Muon : IDisposable
     {
         _kernels = kernels;
         Options = options;
-        _batches = [.. batches.Select(batch => new Batch(batch, kernels.ActivationType))];
+        _batches = [.. Merge([.. batches]).Select(batch => new Batch(batch, kernels.ActivationType))];
         long largest = _batches.Length == 0 ? 0 : _batches.Max(batch => batch.Shape.Count);
         _update = Tensor.AllocateBytes(kernels.ActivationType, new Shape(0), largest * kernels.ActivationType.Size());
     }
@@ -92,6 +92,29 @@ public sealed class Muon : IDisposable
         foreach (Batch batch in _batches)
             foreach (Part part in batch.Parts)
                 part.Momentum.Dispose();
+    }
+
+    // Small matrices of one shape from several batches become one, as long as the largest batch stays the largest: more work
+    // for a call, and whole matrices for every thread. Which matrices share a call changes no bits.
+    private static List<MuonBatch> Merge(IReadOnlyList<MuonBatch> batches)
+    {
+        static (int Rows, int Columns) ShapeOf(MuonBatch batch) =>
+            (batch.Matrices[0].Sum(parameter => parameter.Weight.Rows), batch.Matrices[0][0].Weight.Columns);
+        static long Elements(MuonBatch batch) => batch.Matrices.Sum(matrix => matrix.Sum(parameter => parameter.Weight.Count));
+        long most = batches.Count == 0 ? 0 : batches.Max(Elements);
+        List<MuonBatch> merged = [];
+        Dictionary<(int, int), int> open = [];
+        foreach (MuonBatch batch in batches)
+        {
+            if (open.TryGetValue(ShapeOf(batch), out int at) && Elements(merged[at]) + Elements(batch) <= most)
+            {
+                merged[at] = new MuonBatch($"{merged[at].Name}, {batch.Name}", [.. merged[at].Matrices, .. batch.Matrices]);
+                continue;
+            }
+            open[ShapeOf(batch)] = merged.Count;
+            merged.Add(batch);
+        }
+        return merged;
     }
 
     /// <summary>A parameter and where its update lies in the batch.</summary>

@@ -82,7 +82,7 @@ internal static class TrainBench
         table.Print(args);
     }
 
-    private static ModelConfiguration Small => ModelConfiguration.Named("mellum2-12b") with
+    internal static ModelConfiguration Small => ModelConfiguration.Named("mellum2-12b") with
     {
         VocabularySize = 8192,
         HiddenSize = 512,
@@ -100,7 +100,7 @@ internal static class TrainBench
         MaximumPositions = 512,
     };
 
-    private static ModelConfiguration Mini => Small with
+    internal static ModelConfiguration Mini => Small with
     {
         VocabularySize = 2048,
         HiddenSize = 128,
@@ -113,7 +113,7 @@ internal static class TrainBench
         MtpLayerCount = 1,
     };
 
-    private static TrainingBatch Batch(ModelConfiguration configuration, int rows, int length)
+    internal static TrainingBatch Batch(ModelConfiguration configuration, int rows, int length)
     {
         Random random = new(5);
         int[] text = [.. Enumerable.Range(0, rows * (length + 2)).Select(_ => random.Next(configuration.VocabularySize))];

@@ -35,6 +35,17 @@ public sealed class GenerateTests
         Assert.Equal("mtp", statistics.GetProperty("drafter").GetString());
     }
 
+    [Fact]
+    public void Rounded_products_have_probabilities_of_their_own()
+    {
+        string[] common = ["generate", "--prompt", Prompt, "--max-tokens", "5", "--json"];
+        JsonElement exact = CommandRun.Of(common).Succeeded().Json, rounded = CommandRun.Of([.. common, "--products", "bf16"]).Succeeded().Json;
+        Assert.Contains("bfloat16", rounded.GetProperty("kernels").GetString()!, StringComparison.Ordinal);
+        double[] Values(JsonElement json) => [.. json.GetProperty("log_probabilities").EnumerateArray().Select(value => value.GetDouble())];
+        Assert.NotEqual(Values(exact), Values(rounded));
+        Assert.Equal(Values(exact)[0], Values(rounded)[0], 0.1);
+    }
+
     [Theory]
     [InlineData("--speculate", "off")]
     [InlineData("--speculate", "3", "--draft", "lookup")]

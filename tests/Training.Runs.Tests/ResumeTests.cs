@@ -62,6 +62,51 @@ public sealed class ResumeTests
         Assert.Equal(2, Directory.GetDirectories(Path.Combine(killed, "checkpoints")).Length);
     }
 
+    [Theory]
+    [InlineData("Tokenising")]
+    [InlineData("Packing")]
+    public void A_process_that_is_killed_while_it_prepares_data_can_be_started_again(string what)
+    {
+        using TestRun test = new();
+        RunConfiguration run = test.Configuration("steps=3");
+        string whole = test.NewPath(), killed = test.NewPath();
+        using (Trainer trainer = Trainer.Start(run, whole))
+            trainer.Run();
+        using (Process child = Child("start", test.Write("run.json", run.ToJson()), killed))
+        {
+            while (child.StandardOutput.ReadLine() is { } line && !line.StartsWith(what, StringComparison.Ordinal))
+                Assert.DoesNotContain("step", line, StringComparison.Ordinal);
+            child.Kill();
+            child.WaitForExit();
+        }
+        using (Trainer trainer = RunFolder.HoldsRun(killed) ? Trainer.Resume(killed) : Trainer.Start(run, killed))
+            trainer.Run();
+        RunFiles.Same(whole, killed, 3);
+        Assert.DoesNotContain(Directory.GetDirectories(Path.Combine(killed, "data")), folder => folder.EndsWith(".partial", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void What_a_killed_process_left_is_removed_and_the_best_weights_come_back()
+    {
+        using TestRun test = new();
+        string folder = test.NewPath();
+        using (Trainer trainer = Trainer.Start(test.Configuration("steps=4", "checkpoints.every=2"), folder))
+            trainer.Run();
+        string[] Folders() => [.. Directory.GetDirectories(Path.Combine(folder, "checkpoints")).Select(one => Path.GetFileName(one)!).Order(StringComparer.Ordinal)];
+        string Checkpoint(string name) => Path.Combine(folder, "checkpoints", name);
+        Assert.Equal(["best", "step-00000002", "step-00000004"], Folders());
+        // As if it had been killed while it wrote a checkpoint, removed one, and replaced the best weights.
+        Directory.CreateDirectory(Checkpoint("step-00000006.partial"));
+        File.WriteAllText(Path.Combine(Checkpoint("step-00000006.partial"), "model.safetensors.partial"), "half");
+        Directory.Move(Checkpoint("step-00000002"), Checkpoint("step-00000002.partial"));
+        byte[] best = File.ReadAllBytes(Path.Combine(Checkpoint("best"), "model.safetensors"));
+        Directory.Move(Checkpoint("best"), Checkpoint("best.replaced"));
+        Directory.CreateDirectory(Checkpoint("best.next"));
+        using (Trainer.Resume(folder)) { }
+        Assert.Equal(["best", "step-00000004"], Folders());
+        Assert.Equal(best, File.ReadAllBytes(Path.Combine(Checkpoint("best"), "model.safetensors")));
+    }
+
     [Fact]
     public void Cancelling_writes_a_checkpoint_to_go_on_from()
     {
@@ -130,14 +175,17 @@ public sealed class ResumeTests
         Assert.Contains("other data", Assert.Throws<InvalidInputException>(() => Trainer.Resume(folder)).Message, StringComparison.Ordinal);
     }
 
-    /// <summary>Starts a process that trains, ends it by SIGKILL when it has said that a step is done, and tells the last step it said.</summary>
-    private static int KillAfter(int step, string verb, string file, string folder)
-    {
-        using Process child = Process.Start(new ProcessStartInfo("dotnet", ["exec", typeof(RunHost).Assembly.Location, verb, file, folder])
+    private static Process Child(string verb, string file, string folder) => Process.Start(
+        new ProcessStartInfo("dotnet", ["exec", typeof(RunHost).Assembly.Location, verb, file, folder])
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,
         })!;
+
+    /// <summary>Starts a process that trains, ends it by SIGKILL when it has said that a step is done, and tells the last step it said.</summary>
+    private static int KillAfter(int step, string verb, string file, string folder)
+    {
+        using Process child = Child(verb, file, folder);
         Task<string> error = child.StandardError.ReadToEndAsync();
         int reached = 0;
         string? line;

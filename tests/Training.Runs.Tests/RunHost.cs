@@ -23,6 +23,8 @@ internal static class RunHost
 
     private sealed class Lines : ITrainingObserver
     {
+        public void Preparing(string what, double done, double total) => Console.WriteLine(what);
+
         public void Stepped(StepMetrics step) => Console.WriteLine(FormattableString.Invariant($"step {step.Step}"));
 
         public void Checkpointed(CheckpointMetrics checkpoint) => Console.WriteLine(FormattableString.Invariant($"checkpoint {checkpoint.Step}"));

@@ -104,6 +104,37 @@ public class ProductBackwardTests
     });
 
     [Theory]
+    [MemberData(nameof(BackEnds.SimdNames), MemberType = typeof(BackEnds))]
+    public void Elements_are_chains_across_blocks_of_rows_columns_and_terms(string name)
+    {
+        // More than a block has in every direction, and not a multiple of anything.
+        const int Rows = 521, Outputs = 531, Inputs = 547;
+        ITrainingKernels kernels = BackEnds.Training(name);
+        Random random = new(12);
+        float[] dy = random.Random((long)Rows * Outputs), x = random.Random((long)Rows * Inputs);
+        float[] w = random.Random((long)Outputs * Inputs), before = random.Random((long)Outputs * Inputs);
+        double[] dx = Input(kernels, Rows, Outputs, Inputs, dy, w), dw = Weight(kernels, Rows, Outputs, Inputs, dy, x, before, [Rows]);
+        using Tensor input = kernels.Input(new Shape(Rows, Inputs), x), result = kernels.Output(new Shape(Rows, Outputs));
+        using WeightMatrix matrix = WeightMatrix.RowMajor("w", kernels.Input(new Shape(Outputs, Inputs), w));
+        kernels.MatMul(input, matrix, result);
+        double[] y = result.Read();
+        for (int i = 0; i < 400; i++)
+        {
+            int t = i == 0 ? Rows - 1 : random.Next(Rows), n = i == 0 ? Outputs - 1 : random.Next(Outputs), k = i == 0 ? Inputs - 1 : random.Next(Inputs);
+            float forward = 0, toInput = 0, toWeight = before[n * Inputs + k];
+            for (int p = 0; p < Inputs; p++)
+                forward = MathF.FusedMultiplyAdd(x[t * Inputs + p], w[n * Inputs + p], forward);
+            for (int p = 0; p < Outputs; p++)
+                toInput = MathF.FusedMultiplyAdd(dy[t * Outputs + p], w[p * Inputs + k], toInput);
+            for (int p = 0; p < Rows; p++)
+                toWeight = MathF.FusedMultiplyAdd(dy[p * Outputs + n], x[p * Inputs + k], toWeight);
+            Assert.Equal(forward, y[t * Outputs + n]);
+            Assert.Equal(toInput, dx[t * Inputs + k]);
+            Assert.Equal(toWeight, dw[n * Inputs + k]);
+        }
+    }
+
+    [Theory]
     [MemberData(nameof(BackEnds.TrainingNames), MemberType = typeof(BackEnds))]
     public void Groups_are_the_products_of_their_experts(string name) => BackEnds.ForAllShapes(60, 90, (tokens, inputs, random) =>
     {

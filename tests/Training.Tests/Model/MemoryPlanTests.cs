@@ -30,7 +30,7 @@ public sealed class MemoryPlanTests
         long state = NativeBuffer.AllocatedBytes - before;
         model.Step([TrainingShapes.Batch(1, 3, 28, documents: true), TrainingShapes.Batch(2, 3, 28)], TrainingShapes.Factors);
         MemoryPlan held = new(
-            model.AllTensors.Sum(weight => weight.Tensor.ByteLength), model.RoundedWeightBytes,
+            model.WeightBytes, model.RoundedWeightBytes,
             model.Parameters.Sum(parameter => parameter.Gradient.ByteLength), state, model.ActivationBytes, model.CacheBytes);
         Assert.Equal(held, plan);
         Assert.Equal(precision == TrainingPrecision.F32, plan.RoundedWeights == 0);
@@ -50,6 +50,30 @@ public sealed class MemoryPlanTests
         InvalidInputException refused = Assert.Throws<InvalidInputException>(() => whole.Require(16_000_000_000));
         Assert.Contains("16,000.0 MB", refused.Message, StringComparison.Ordinal);
         whole.Require(whole.Total);
+    }
+
+    [Theory]
+    [InlineData(DType.F32)]
+    [InlineData(DType.BF16)]
+    [InlineData(DType.F8E4M3)]
+    public void A_head_for_the_released_shape_costs_its_trunk_as_it_is_stored(DType format)
+    {
+        ModelConfiguration shape = ModelConfiguration.Named("mellum2-12b");
+        long weights = 4 * shape.MtpParameterCount + shape.TrunkTensors().Sum(tensor =>
+            tensor.Shape.Rank == 1 || tensor.Name == ModelConfiguration.HeadName ? 4 * tensor.Shape.Count
+            // A panel of 64 rows has a scale for 128 columns.
+            : StoredWeights.FormatOf(tensor.Name, format) == DType.F8E4M3 ? tensor.Shape.Count + tensor.Shape.Count / (64 * 128) * sizeof(float)
+            : tensor.Shape.Count * StoredWeights.FormatOf(tensor.Name, format).Size());
+        long before = TrainingShapes.NativeBytes();
+        foreach (TrainingPrecision precision in Enum.GetValues<TrainingPrecision>())
+        {
+            TrainingModelOptions options = new() { Trained = TrainedPart.MtpHead, Precision = precision, CacheFormat = DType.BF16 };
+            MemoryPlan plan = MemoryPlan.For(shape, true, options, 1, 8192, trunk: new StoredWeights(format));
+            Assert.Equal(weights, plan.Weights);
+            Assert.Equal(4 * shape.MtpParameterCount, plan.Gradients);
+            Assert.True(plan.RoundedWeights <= plan.Gradients);
+        }
+        Assert.Equal(before, TrainingShapes.NativeBytes());
     }
 
     [Fact]

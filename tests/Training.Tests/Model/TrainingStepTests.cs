@@ -65,9 +65,11 @@ public sealed class TrainingStepTests
             TrainingShapes.Tiny, new FreshMtpHead(trunk, head), true, (ITrainingKernels)kernels, new TrainingModelOptions { Trained = TrainedPart.MtpHead });
         using TrainingOptimizer optimizer = Optimizer(model, kernels, withMtp: true);
         Assert.All(model.Parameters, parameter => Assert.StartsWith("mtp.", parameter.Name, StringComparison.Ordinal));
-        Assert.Equal(TrainingShapes.Tiny.ExpectedTensors(true).Select(tensor => tensor.Name), model.AllTensors.Select(tensor => tensor.Name));
-        byte[][] trunkBefore = model.WeightBytes(IsTrunk), headBefore = model.WeightBytes(name => !IsTrunk(name));
+        Assert.Equal(TrainingShapes.Tiny.MtpTensors().Select(tensor => tensor.Name), model.AllTensors.Select(tensor => tensor.Name));
+        byte[][] headBefore = model.WeightBytes(_ => true);
         TrainingBatch batch = TrainingShapes.Batch(10, 2, 20);
+        float[] trunkBefore = new float[batch.Ids.Count], trunkAfter = new float[batch.Ids.Count];
+        model.Evaluate(batch, trunkBefore);
         List<double> losses = [];
         for (int step = 0; step < 20; step++)
         {
@@ -77,24 +79,29 @@ public sealed class TrainingStepTests
             optimizer.Step(1e-2);
         }
         Assert.True(losses[^1] < losses[0] - 0.5, $"from {losses[0]} to {losses[^1]}");
-        Assert.Equal(trunkBefore, model.WeightBytes(IsTrunk));
-        Assert.DoesNotContain(headBefore.Zip(model.WeightBytes(name => !IsTrunk(name))), pair => pair.First.AsSpan().SequenceEqual(pair.Second));
-
-        static bool IsTrunk(string name) => !name.StartsWith("mtp.", StringComparison.Ordinal);
+        model.Evaluate(batch, trunkAfter);
+        Assert.Equal(trunkBefore, trunkAfter);
+        Assert.DoesNotContain(headBefore.Zip(model.WeightBytes(_ => true)), pair => pair.First.AsSpan().SequenceEqual(pair.Second));
     }
 
-    [Fact]
-    public void The_head_alone_has_the_gradients_that_it_has_in_the_whole_model()
+    [Theory]
+    [InlineData(false, false)]
+    [InlineData(true, false)]
+    [InlineData(false, true)]
+    [InlineData(true, true)]
+    public void The_head_alone_has_the_gradients_that_it_has_in_the_whole_model(bool odd, bool reference)
     {
         using WorkerPool pool = new(2);
+        ITrainingKernels kernels = reference ? new ReferenceKernels() : SimdKernels.Create(pool);
         TrainingBatch batch = TrainingShapes.Batch(11, 2, 20, documents: true);
         Dictionary<string, double[]> Gradients(TrainedPart trained)
         {
-            using TrainingModel model = TrainingShapes.Create(TrainingShapes.Odd, SimdKernels.Create(pool), new TrainingModelOptions { Trained = trained });
+            using TrainingModel model = TrainingShapes.Create(odd ? TrainingShapes.Odd : TrainingShapes.Tiny, kernels, new TrainingModelOptions { Trained = trained });
             model.Step([batch], TrainingShapes.Factors);
             return model.Parameters.ToDictionary(parameter => parameter.Name, parameter => parameter.Gradient.Read());
         }
         Dictionary<string, double[]> whole = Gradients(TrainedPart.Whole), head = Gradients(TrainedPart.MtpHead);
+        Assert.Equal(whole.Keys.Where(ModelConfiguration.IsMtp), head.Keys);
         Assert.All(head, pair => Assert.Equal(whole[pair.Key], pair.Value));
     }
 

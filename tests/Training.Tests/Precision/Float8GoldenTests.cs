@@ -28,6 +28,32 @@ public class Float8GoldenTests
     }
 
     [Theory]
+    [MemberData(nameof(BackEnds.WithGoldens), "fp8_gemm", MemberType = typeof(BackEnds))]
+    public void A_product_on_the_tape_follows_the_goldens(string name, string golden)
+    {
+        IOptimizerKernels kernels = BackEnds.Get(name);
+        GoldenCase item = GoldenManifest.Numerics("fp8_gemm")[golden];
+        int m = item.Integer("M"), k = item.Integer("K"), n = item.Integer("N");
+        using TrainingWorkspace workspace = new();
+        using Tape tape = new((ITrainingKernels)kernels, workspace) { Precision = TrainingPrecision.FP8 };
+        // The rows of x are embeddings, so that dx is the gradient of their table.
+        using Tensor rows = Tensor.From<int>(DType.I32, new Shape(m), [.. Enumerable.Range(0, m)]);
+        using Tensor table = kernels.Input(item["x"]), w = kernels.Input(item["w"]), dx = kernels.Zeros(table.Shape), dw = kernels.Zeros(w.Shape);
+        tape.Register(table, dx);
+        tape.Register(w, dw);
+        Tensor x = workspace.Rent(kernels.ActivationType, new Shape(m, k)), y = workspace.Rent(kernels.ActivationType, new Shape(m, n));
+        tape.Embed(rows, WeightMatrix.RowMajor("table", table), x);
+        tape.MatMul(x, WeightMatrix.RowMajor("w", w), y);
+        item["y"].Check(y.Read());
+        Tensor dy = tape.Rent(y);
+        dy.Write(item["dy"].Singles());
+        tape.AddGradient(y, dy);
+        tape.Backward();
+        item["dx"].Check(dx.Read());
+        item["dw"].Check(dw.Read());
+    }
+
+    [Theory]
     [MemberData(nameof(BackEnds.Names), MemberType = typeof(BackEnds))]
     public void Codes_follow_the_goldens(string name)
     {
