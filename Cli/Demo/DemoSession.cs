@@ -33,8 +33,9 @@ internal sealed class DemoSession
     // The share of the time that is planned for, so that a machine with other things to do still keeps it.
     private const double PlannedShare = 0.9;
 
-    // The run is stopped when it has taken so many times the time that it was given.
+    // The run is stopped when it has taken so many times the time that it was given, but not for a minute.
     private const double Patience = 1.8;
+    private static readonly TimeSpan s_leastPatience = TimeSpan.FromMinutes(1);
     private static readonly TimeSpan s_afterTraining = TimeSpan.FromSeconds(10);
 
     private readonly long _start = Stopwatch.GetTimestamp();
@@ -91,7 +92,7 @@ internal sealed class DemoSession
             },
         };
         using CancellationTokenSource patience = CancellationTokenSource.CreateLinkedTokenSource(_terminal.Cancel);
-        patience.CancelAfter(Longest(Patience * _time - Elapsed, TimeSpan.FromSeconds(1)));
+        patience.CancelAfter(Longest(Patience * _time - Elapsed, s_leastPatience));
         try
         {
             using Trainer trainer = Trainer.Start(run, _folder.Run, OptionsFor(monitor), _terminal.Cancel);
