@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Text.Json;
 using Mellum2.Managed.Engine;
 
@@ -66,14 +65,11 @@ public sealed class RobustnessTests
         Assert.Equal([25], trainer.Folder.CheckpointSteps());
     }
 
-    [Fact]
+    [FactWithSmallDisk]
     public void A_disk_that_fills_up_during_a_checkpoint_leaves_the_one_before_whole()
     {
         using TestRun test = new();
-        using SmallDisk? disk = SmallDisk.TryMount(Path.Combine(test.Root, "disk"), megabytes: 6);
-        // Only the system's administrator may mount a disk of a known size.
-        if (disk is null)
-            return;
+        using SmallDisk disk = SmallDisk.TryMount(Path.Combine(test.Root, "disk"), megabytes: 6)!;
         string folder = Path.Combine(disk.Path, "run"), whole = test.NewPath();
         RunConfiguration run = test.Configuration("steps=40", "checkpoints.every=10", "checkpoints.keep=1000", "checkpoints.best=false");
         using (Trainer trainer = Trainer.Start(run, whole))
@@ -269,37 +265,4 @@ public sealed class RobustnessTests
             weights[(watcher.Steps.Count - 10) / 2] = [.. trainer.Model.Parameters.SelectMany(parameter => parameter.Weight.Span<float>().ToArray())];
         return 0;
     });
-}
-
-/// <summary>A disk in memory of a known size.</summary>
-internal sealed class SmallDisk : IDisposable
-{
-    private SmallDisk(string path) => Path = path;
-
-    public string Path { get; }
-
-    /// <summary>Mounts one, where the system allows it.</summary>
-    public static SmallDisk? TryMount(string path, int megabytes)
-    {
-        if (!OperatingSystem.IsLinux())
-            return null;
-        Directory.CreateDirectory(path);
-        return Run("mount", "-t", "tmpfs", "-o", $"size={megabytes}m", "tmpfs", path) ? new SmallDisk(path) : null;
-    }
-
-    public void Dispose() => Run("umount", Path);
-
-    private static bool Run(string command, params string[] arguments)
-    {
-        try
-        {
-            using Process process = Process.Start(new ProcessStartInfo(command, arguments) { RedirectStandardError = true })!;
-            process.WaitForExit();
-            return process.ExitCode == 0;
-        }
-        catch (System.ComponentModel.Win32Exception)
-        {
-            return false;
-        }
-    }
 }
