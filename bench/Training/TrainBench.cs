@@ -16,7 +16,7 @@ internal static class TrainBench
     private const int PeakCalls = 20;
 
     /// <summary>
-    /// <c>--shape small|mini --rounds n --threads n --no-optimizer</c> are understood; <c>--processor-time</c> takes that of one
+    /// <c>--shape small|mini --precision f32|bf16|fp8 --recompute --rounds n --threads n --no-optimizer</c> are understood; <c>--processor-time</c> takes that of one
     /// thread.
     /// </summary>
     public static void Run(string[] args)
@@ -29,7 +29,10 @@ internal static class TrainBench
         int rounds = GemmBench.Option(args, "--rounds", mini ? 30 : 5);
         OperationTimes times = new(), updates = new();
         ITrainingKernels kernels = SimdKernels.Create(pool);
-        using TrainingModel model = new(configuration, new RandomWeights(DType.F32, 1), mini, new TimedKernels(kernels, times));
+        TrainingPrecision precision = args.Contains("bf16") ? TrainingPrecision.BF16 : args.Contains("fp8") ? TrainingPrecision.FP8 : TrainingPrecision.F32;
+        using TrainingModel model = new(
+            configuration, new RandomWeights(DType.F32, 1), mini, new TimedKernels(kernels, times),
+            new TrainingModelOptions { Precision = precision, Recompute = args.Contains("--recompute") });
         using TrainingOptimizer optimizer = new(
             new TimedKernels(kernels, updates), ParameterGroups.For(configuration, mini), [.. model.Parameters],
             new TrainingOptimizerOptions(new MuonOptions(), new AdamWOptions()));
@@ -48,18 +51,14 @@ internal static class TrainBench
                 for (int i = 0; i < PeakCalls; i++)
                     probe.MultiplyAdd();
             }) / PeakCalls;
-            step[at] = Time(() =>
-            {
-                model.ZeroGradients();
-                model.ForwardBackward(batch, new LossFactors(0.3f, 1e-3f, 1e-4f));
-            });
+            step[at] = Time(() => model.Step([batch], new LossFactors(0.3f, 1e-3f, 1e-4f)));
             if (!args.Contains("--no-optimizer"))
                 update[at] = Time(() => optimizer.Step(1e-4));
         }
         double fastest = probe.Operations / Median(peak);
         double operations = rows * new TrainingCost(configuration, mini).FlopsOf(length);
         ResultTable table = new(
-            $"Training, {(mini ? "the shape of tests/golden/mini with MTP head" : "512 wide, 8 layers, 32 experts")}, {rows} × {length} tokens, {kernels.Description}, median of {rounds} rounds",
+            $"Training, {(mini ? "the shape of tests/golden/mini with MTP head" : "512 wide, 8 layers, 32 experts")}, {rows} × {length} tokens, {precision}, {kernels.Description}, median of {rounds} rounds",
             "", "ms", "tokens/s", "GFLOP/s", "of the peak", "of the peak, best rounds");
         double bestPeak = probe.Operations / peak.Min();
         double Share(double seconds, double highest) => operations / seconds / highest;
