@@ -1,3 +1,4 @@
+using System.Text.Encodings.Web;
 using System.Text.Json;
 using Mellum2.Managed.Engine;
 
@@ -31,6 +32,31 @@ internal static class CheckpointFiles
             files.ForEach(file => file.Dispose());
             throw;
         }
+    }
+
+    /// <summary>Writes the index of a checkpoint of several files.</summary>
+    /// <param name="folder">The checkpoint.</param>
+    /// <param name="totalBytes">The bytes of all tensors.</param>
+    /// <param name="files">For every tensor the name of its file.</param>
+    /// <exception cref="InvalidInputException">The disk is full or the file cannot be written.</exception>
+    public static void WriteIndex(string folder, long totalBytes, IEnumerable<KeyValuePair<string, string>> files)
+    {
+        using MemoryStream stream = new();
+        using (Utf8JsonWriter json = new(stream, new JsonWriterOptions { Indented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping }))
+        {
+            json.WriteStartObject();
+            json.WriteStartObject("metadata");
+            json.WriteNumber("total_size", totalBytes);
+            json.WriteEndObject();
+            json.WriteStartObject("weight_map");
+            foreach ((string tensor, string file) in files.OrderBy(pair => pair.Key, StringComparer.Ordinal))
+                json.WriteString(tensor, file);
+            json.WriteEndObject();
+            json.WriteEndObject();
+        }
+        using AtomicFile index = new(Path.Combine(folder, IndexName), stream.Length);
+        index.Write(stream.GetBuffer().AsSpan(0, (int)stream.Length));
+        index.Commit();
     }
 
     private static void OpenShards(string folder, string index, List<SafetensorsFile> files)

@@ -1,6 +1,4 @@
 using System.Globalization;
-using System.Text.Encodings.Web;
-using System.Text.Json;
 using Mellum2.Managed.Engine;
 
 namespace Mellum2.Managed.Model;
@@ -59,10 +57,9 @@ public sealed class CheckpointWriter : IDisposable
         Advance(_shards.Count);
         if (_shards.Count > 1)
         {
-            byte[] index = Index();
-            using AtomicFile file = new(Path.Combine(_folder, CheckpointFiles.IndexName), index.Length);
-            file.Write(index);
-            file.Commit();
+            CheckpointFiles.WriteIndex(
+                _folder, _shards.Sum(shard => shard.Sum(tensor => tensor.ByteLength)),
+                _shardOf.Select(pair => KeyValuePair.Create(pair.Key, FileName(pair.Value))));
         }
         _isComplete = true;
     }
@@ -119,23 +116,5 @@ public sealed class CheckpointWriter : IDisposable
         }
         shards.Add([.. shard]);
         return shards;
-    }
-
-    private byte[] Index()
-    {
-        using MemoryStream stream = new();
-        using (Utf8JsonWriter json = new(stream, new JsonWriterOptions { Indented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping }))
-        {
-            json.WriteStartObject();
-            json.WriteStartObject("metadata");
-            json.WriteNumber("total_size", _shards.Sum(shard => shard.Sum(tensor => tensor.ByteLength)));
-            json.WriteEndObject();
-            json.WriteStartObject("weight_map");
-            foreach ((string name, int shard) in _shardOf.OrderBy(pair => pair.Key, StringComparer.Ordinal))
-                json.WriteString(name, FileName(shard));
-            json.WriteEndObject();
-            json.WriteEndObject();
-        }
-        return stream.ToArray();
     }
 }

@@ -7,7 +7,7 @@ using Mellum2.Managed.Model;
 namespace Mellum2.Managed.Training;
 
 /// <summary>
-/// Writes the checkpoints of a run: the released layout with float32 weights, the optimizer's state and that of the run. A folder is
+/// Writes the checkpoints of a run: the released layout with float32 weights (<see cref="FrozenTrunk"/> where only the MTP head is trained), the optimizer's state and that of the run. A folder is
 /// filled under a temporary name, every file of it is flushed to the disk, and then it is renamed: what has its name is whole.
 /// </summary>
 internal static unsafe class RunCheckpoint
@@ -30,22 +30,26 @@ internal static unsafe class RunCheckpoint
     /// <summary>Writes a checkpoint.</summary>
     /// <param name="target">Its folder, which does not exist.</param>
     /// <param name="configuration">The model's shape.</param>
-    /// <param name="weights">All weights by their names.</param>
+    /// <param name="weights">The weights that are trained, by their names.</param>
+    /// <param name="trunk">The checkpoint that has all others; null where all are trained.</param>
     /// <param name="optimizer">Its state; null leaves it out.</param>
     /// <param name="state">The state of the run.</param>
     /// <param name="tokenizer">The folder of the tokenizer.</param>
     /// <exception cref="InvalidInputException">The disk is full or cannot be written; nothing is left.</exception>
     public static void Write(
-        string target, ModelConfiguration configuration, IReadOnlyCollection<NamedTensor> weights, TrainingOptimizer? optimizer,
+        string target, ModelConfiguration configuration, IReadOnlyCollection<NamedTensor> weights, string? trunk, TrainingOptimizer? optimizer,
         TrainingState state, string tokenizer)
     {
         try
         {
             Directory.CreateDirectory(Path.GetDirectoryName(target)!);
             using StagedFolder folder = new(target);
-            WriteWeights(folder.Path, weights);
+            if (trunk is null)
+                WriteWeights(folder.Path, weights);
+            else
+                FrozenTrunk.Write(folder.Path, trunk, weights);
             optimizer?.Save(OptimizerFile(folder.Path));
-            WriteFile(Path.Combine(folder.Path, "config.json"), Encoding.UTF8.GetBytes(configuration.ToJson()));
+            WriteFile(Path.Combine(folder.Path, "config.json"), Encoding.UTF8.GetBytes(trunk is null ? configuration.ToJson() : FrozenTrunk.Configuration(configuration, trunk)));
             WriteFile(Path.Combine(folder.Path, "generation_config.json"), GenerationConfiguration(configuration));
             CopyTokenizer(tokenizer, folder.Path);
             WriteFile(Path.Combine(folder.Path, TrainingState.FileName), state.ToJson());

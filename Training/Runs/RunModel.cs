@@ -9,16 +9,26 @@ internal sealed class RunModel : IDisposable
 {
     private readonly Checkpoint? _checkpoint;
 
-    private RunModel(ModelConfiguration configuration, bool hasMtp, IWeightSource weights, Checkpoint? checkpoint)
+    private RunModel(ModelConfiguration configuration, bool hasMtp, IWeightSource weights, Checkpoint? checkpoint, TrainedPart trained)
     {
         HasMtp = hasMtp;
         Weights = weights;
         _checkpoint = checkpoint;
-        Configuration = configuration with { StoredType = DType.F32, Quantization = null, MtpLayerCount = hasMtp ? 1 : 0 };
+        Configuration = configuration with { MtpLayerCount = hasMtp ? 1 : 0 };
+        if (trained == TrainedPart.Whole)
+        {
+            Configuration = Configuration with { StoredType = DType.F32, Quantization = null };
+            return;
+        }
+        string head = configuration.TieWordEmbeddings ? ModelConfiguration.EmbeddingName : ModelConfiguration.HeadName;
+        FrozenCacheFormat = checkpoint!.Find(head).Stored.Format == DType.F32.Name() ? DType.F32 : MellumModel.DefaultCacheFormat(Configuration);
     }
 
     /// <summary>The shape, as checkpoints of the run have it.</summary>
     public ModelConfiguration Configuration { get; }
+
+    /// <summary>The format in which inference keeps keys and values beside a trunk that is not trained; else null.</summary>
+    public DType? FrozenCacheFormat { get; }
 
     /// <summary>Whether there is an MTP head.</summary>
     public bool HasMtp { get; }
@@ -35,11 +45,13 @@ internal sealed class RunModel : IDisposable
     {
         if (run.Model.From is not { } folder)
         {
+            if (run.Model.Trained == TrainedPart.MtpHead)
+                throw new InvalidInputException("model.trained is mtp_head, but model.from names no checkpoint whose trunk could be kept.");
             ModelConfiguration shape = RunShapes.Create(run.Model, tokenizer.VocabularySize, endId, "The run");
             bool hasMtp = run.Model.Mtp ?? shape.MtpLayerCount != 0;
             shape = Extended(shape, run);
             Require(shape, tokenizer, run);
-            return new RunModel(shape, hasMtp, new InitialWeights(shape, run.Seed), null);
+            return new RunModel(shape, hasMtp, new InitialWeights(shape, run.Seed), null, run.Model.Trained);
         }
         ModelConfiguration configuration = ModelConfiguration.Load(folder);
         Checkpoint checkpoint = Checkpoint.Open(folder);
@@ -51,7 +63,7 @@ internal sealed class RunModel : IDisposable
             IWeightSource weights = hasMtp && !isThere
                 ? new FreshMtpHead(checkpoint, new InitialWeights(configuration, run.Seed))
                 : checkpoint;
-            return new RunModel(configuration, hasMtp, weights, checkpoint);
+            return new RunModel(configuration, hasMtp, weights, checkpoint, run.Model.Trained);
         }
         catch
         {
@@ -79,7 +91,7 @@ internal sealed class RunModel : IDisposable
         Checkpoint checkpoint = Checkpoint.Open(folder);
         try
         {
-            return new RunModel(configuration, checkpoint.Validate(configuration), checkpoint, checkpoint);
+            return new RunModel(configuration, checkpoint.Validate(configuration), checkpoint, checkpoint, run.Model.Trained);
         }
         catch
         {

@@ -72,6 +72,8 @@ public sealed partial class Trainer
         string folder = Folder.CheckpointOf(_step);
         Timed(folder, isBest: false, () => Write(folder, withOptimizer: true));
         _savedStep = _step;
+        if (_trunk is not null)
+            _trunk = folder;
         IReadOnlyList<long> steps = Folder.CheckpointSteps();
         for (int i = 0; i < steps.Count - _setup.Run.Checkpoints.Keep; i++)
             RunCheckpoint.Delete(Folder.CheckpointOf(steps[i]));
@@ -92,7 +94,7 @@ public sealed partial class Trainer
     }
 
     private void Write(string target, bool withOptimizer) => RunCheckpoint.Write(
-        target, _setup.Model.Configuration, Model.AllTensors, withOptimizer ? _optimizer : null,
+        target, _setup.Model.Configuration, Model.AllTensors, _trunk, withOptimizer ? _optimizer : null,
         new TrainingState
         {
             Step = _step,

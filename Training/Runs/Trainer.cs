@@ -27,6 +27,9 @@ public sealed partial class Trainer : IDisposable
     private BestEvaluation? _best;
     private double _lastValidationLoss;
 
+    // The checkpoint whose trunk the next one shares: the one before it, so that what the run began with may go away.
+    private string? _trunk;
+
     private Trainer(RunSetup setup, TrainerOptions options)
     {
         (_setup, _options) = (setup, options);
@@ -43,8 +46,9 @@ public sealed partial class Trainer : IDisposable
             _pool = Made(new WorkerPool(run.Threads));
             ITrainingKernels kernels = SimdKernels.Create(_pool);
             ParameterGroups groups = GroupsOf(run, setup.Model);
-            TrainingModelOptions modelOptions = OptionsOf(run);
-            MemoryPlan memory = MemoryPlan.For(setup.Model.Configuration, setup.Model.HasMtp, modelOptions, run.Batch.Rows, setup.Data.Length, groups);
+            TrainingModelOptions modelOptions = OptionsOf(run, setup.Model);
+            _trunk = run.Model.Trained == TrainedPart.MtpHead ? setup.Checkpoint?.Folder ?? run.Model.From : null;
+            MemoryPlan memory = MemoryPlan.For(setup.Model.Configuration, setup.Model.HasMtp, modelOptions, run.Batch.Rows, setup.Data.Length, groups, setup.Model.Weights);
             memory.Require(options.AvailableMemory ?? GC.GetGCMemoryInfo().TotalAvailableMemoryBytes);
             setup.WriteFiles();
             Model = Made(new TrainingModel(setup.Model.Configuration, setup.Model.Weights, setup.Model.HasMtp, kernels, modelOptions));
@@ -165,13 +169,13 @@ public sealed partial class Trainer : IDisposable
         }
     }
 
-    private static TrainingModelOptions OptionsOf(RunConfiguration run) => new()
+    private static TrainingModelOptions OptionsOf(RunConfiguration run, RunModel model) => new()
     {
         Precision = run.Precision,
         Trained = run.Model.Trained,
         Recompute = run.Recompute,
         // What inference keeps: float32 of a float32 checkpoint, BF16 of all others.
-        CacheFormat = run.Precision == TrainingPrecision.F32 ? DType.F32 : DType.BF16,
+        CacheFormat = model.FrozenCacheFormat ?? (run.Precision == TrainingPrecision.F32 ? DType.F32 : DType.BF16),
     };
 
     private static TrainingOptimizerOptions OptionsOf(OptimizerSettings settings) => new(
