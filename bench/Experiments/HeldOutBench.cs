@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text.Json;
 using Mellum2.Managed.Engine;
 using Mellum2.Managed.Model;
 
@@ -6,32 +7,34 @@ namespace Mellum2.Managed.Bench;
 
 /// <summary>
 /// Loss and bits per byte of checkpoints on the held-out text of <c>Experiments/README.md</c>: golden <c>mini</c>'s
-/// <c>val.ids</c>, and the files in rows of 256 tokens. Every row is a sequence of its own, so its first token is not predicted.
+/// <c>val.ids</c>, and the documents of held-out.tsv in rows of 256 tokens. Every row is a sequence of its own, so its first token is not predicted.
 /// The bytes are those of the predicted tokens, that of the end of a document among them, as in golden <c>mini</c>'s figures.
 /// </summary>
 public static class HeldOutBench
 {
     private const int RowLength = 256;
 
-    /// <summary><c>held-out FOLDER...</c>: the checkpoints.</summary>
+    private const string Usage = "held-out --text FILE CHECKPOINT...";
+
+    /// <summary><c>held-out --text corpus/text/held-out.jsonl CHECKPOINT...</c>: the file that <c>corpus</c> wrote, the checkpoints' folders.</summary>
     public static void Run(string[] args)
     {
+        if (args is not ["--text", string file, .. string[] folders] || folders.Length == 0)
+            throw new InvalidInputException($"The text or a checkpoint is missing, expected {Usage}.");
         string root = CorpusBench.RepositoryRoot();
         Console.WriteLine("| checkpoint | text | predictions | loss | bits per byte | next token right |");
         Console.WriteLine("|---|---|--:|--:|--:|--:|");
-        foreach (string folder in args)
+        foreach (string folder in folders)
         {
             using Mellum mellum = Mellum.Load(folder);
             int[][] golden = GoldenRows(root);
             Print(mellum, folder, "val.ids", golden);
             Print(mellum, folder, "val.ids, rows of Newtonsoft.Json", golden[..4]);
             Print(mellum, folder, "val.ids, rows of Orleans", golden[4..]);
-            string held = Path.Combine(root, "bench", "Experiments", "held-out");
-            string[] projects = [.. Directory.GetDirectories(held).Order(StringComparer.Ordinal)];
-            int[][][] rows = [.. projects.Select(project => TextRows(mellum.Tokenizer, project))];
-            Print(mellum, folder, "held-out", [.. rows.SelectMany(project => project)]);
-            for (int i = 0; i < projects.Length; i++)
-                Print(mellum, folder, $"held-out/{Path.GetFileName(projects[i])}", rows[i]);
+            var projects = TextRows(mellum.Tokenizer, file);
+            Print(mellum, folder, "held-out", [.. projects.SelectMany(project => project.Rows)]);
+            foreach (var (project, rows) in projects)
+                Print(mellum, folder, $"held-out, {project}", rows);
         }
     }
 
@@ -42,13 +45,16 @@ public static class HeldOutBench
         return [.. ids.Span<int>().ToArray().Chunk(RowLength)];
     }
 
-    private static int[][] TextRows(Tokenizer tokenizer, string folder)
+    // Each line is a document; the first part of its path is the project.
+    private static (string Project, int[][] Rows)[] TextRows(Tokenizer tokenizer, string path)
     {
         if (!tokenizer.TryGetId("<|endoftext|>", out int end))
             throw new InvalidInputException("The tokenizer has no <|endoftext|>.");
-        return [.. Directory.GetFiles(folder, "*.txt").Order(StringComparer.Ordinal)
-            .SelectMany(file => tokenizer.Encode(SourceFilter.Clean(File.ReadAllText(file))).Append(end).Chunk(RowLength))
-            .Where(row => row.Length > 1)];
+        return [.. File.ReadLines(path).Select(line => JsonSerializer.Deserialize<Dictionary<string, string>>(line)!)
+            .GroupBy(document => document["path"].Split('/')[0])
+            .Select(project => (project.Key, project
+                .SelectMany(document => tokenizer.Encode(document["text"]).Append(end).Chunk(RowLength))
+                .Where(row => row.Length > 1).ToArray()))];
     }
 
     private static void Print(Mellum mellum, string folder, string text, int[][] rows)

@@ -47,31 +47,30 @@ public static class CorpusBench
         if (sources is null || output is null)
             throw new InvalidInputException($"A folder is missing, expected {Usage}.");
         string root = RepositoryRoot(), home = Path.Combine(root, "bench", "Experiments");
-        string held = Path.Combine(home, "held-out");
+        string held = Path.Combine(home, "held-out.tsv");
         CorpusProject[] projects = CorpusProject.ReadAll(Path.Combine(home, "corpus.json"));
         Directory.CreateDirectory(output);
         if (holdOut)
             HoldOut(projects, sources, held);
         WindowSet passages = new(PassageLength);
         AddGolden(passages, Path.Combine(root, "tests", "golden", "mini"));
-        WriteHeldOut(projects, held, Path.Combine(output, "held-out.jsonl"), passages);
+        WriteHeldOut(projects, sources, held, Path.Combine(output, "held-out.jsonl"), passages);
         Console.WriteLine($"{passages.Count} different passages of {PassageLength} characters are held out");
         WriteTraining(projects, sources, output, passages);
     }
 
-    private static void HoldOut(CorpusProject[] projects, string sources, string held)
+    private static void HoldOut(CorpusProject[] projects, string sources, string list)
     {
+        using StreamWriter writer = new(list) { NewLine = "\n" };
         foreach (CorpusProject project in projects.Where(project => project.HeldOutBytes > 0))
         {
-            string folder = Path.Combine(held, project.Name);
-            Directory.CreateDirectory(folder);
             int left = project.HeldOutBytes;
             foreach (var (relative, full) in project.Files(sources).OrderBy(file => Hash(file.Relative), StringComparer.Ordinal))
             {
                 if (SourceFilter.Read(full, out _) is not string text || text.Length is < 1500 or > 16000 || left < text.Length)
                     continue;
                 left -= text.Length;
-                File.Copy(full, Path.Combine(folder, relative.Replace('/', '_') + ".txt"), overwrite: true);
+                writer.WriteLine($"{project.Name}\t{relative}\t{Encoding.UTF8.GetByteCount(text)}\t{Hash(text)}");
             }
         }
     }
@@ -84,21 +83,23 @@ public static class CorpusBench
         passages.Add(tokenizer.Decode(ids.Span<int>()));
     }
 
-    private static void WriteHeldOut(CorpusProject[] projects, string held, string path, WindowSet passages)
+    private static void WriteHeldOut(CorpusProject[] projects, string sources, string list, string path, WindowSet passages)
     {
         using StreamWriter writer = new(path);
-        foreach (CorpusProject project in projects.Where(project => project.HeldOutBytes > 0))
+        foreach (IGrouping<string, string[]> files in File.ReadLines(list).Select(line => line.Split('\t')).GroupBy(fields => fields[0]))
         {
-            string[] files = Directory.GetFiles(Path.Combine(held, project.Name), "*.txt");
-            Array.Sort(files, StringComparer.Ordinal);
+            CorpusProject project = projects.Single(project => project.Name == files.Key);
             long bytes = 0;
-            foreach (string file in files)
+            foreach (string[] fields in files)
             {
+                string file = Path.Combine(sources, project.Folder, fields[1]);
                 string text = SourceFilter.Clean(File.ReadAllText(file));
+                if (Hash(text) != fields[3])
+                    throw new InvalidInputException($"{file} is not the file that was held out: its cleaned text has another checksum than {list} says.");
                 passages.Add(text);
-                bytes += WriteLine(writer, $"{project.Name}/{Path.GetFileName(file)}", text);
+                bytes += WriteLine(writer, $"{project.Name}/{fields[1]}", text);
             }
-            Console.WriteLine($"held out: {project.Name,-18} {files.Length,5} files {bytes,10} bytes ({project.Licence}, {project.Package})");
+            Console.WriteLine($"held out: {project.Name,-18} {files.Count(),5} files {bytes,10} bytes ({project.Licence}, {project.Package})");
         }
     }
 
