@@ -9,6 +9,7 @@ internal static partial class HardLink
     /// <param name="existing">The file; where it is a symbolic link, that to which it leads.</param>
     /// <param name="added">The new name.</param>
     /// <returns>Whether it could be done: both names must be on one file system, and it must have hard links.</returns>
+    /// <exception cref="IOException">There is no such file.</exception>
     public static bool TryCreate(string existing, string added)
     {
         string file = File.ResolveLinkTarget(existing, returnFinalTarget: true)?.FullName ?? existing;

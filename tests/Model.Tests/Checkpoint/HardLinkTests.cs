@@ -33,7 +33,7 @@ public sealed class HardLinkTests
     {
         using TemporaryFolder folder = new();
         string file = Path.Combine(folder.Root, "file"), other = Path.Combine(folder.Root, "other");
-        Assert.False(HardLink.TryCreate(file, other));
+        Assert.Throws<FileNotFoundException>(() => HardLink.TryCreate(file, other));
         File.WriteAllText(file, "one");
         File.WriteAllText(other, "two");
         Assert.False(HardLink.TryCreate(file, other));
