@@ -1,17 +1,17 @@
 using Mellum2.Managed.Engine;
 using Mellum2.Managed.Kernels;
 
-namespace Mellum2.Managed.Training;
+namespace Mellum2.Managed.Training.Tests;
 
 /// <summary>
 /// The products of a linear layer y = xWᵀ in the hybrid FP8 recipe with tensorwise current scaling (Micikevicius and others,
 /// arXiv:2209.05433): x and W are E4M3, output gradients E5M2; the backward products reuse the forward's codes.
 /// A product is that of the decoded codes, accumulated in float32 (or float64, by the reference), times both inverse scales.
-/// Every code is exact in float32, and so is the product of two: this is the FP8 product with float32 accumulation on any device.
+/// Every code is exact in float32, and so is the product of two. The tape does this in fused kernels; here it is step by step.
 /// </summary>
 /// <param name="kernels">The back end.</param>
 /// <param name="workspace">Where codes and decoded operands are.</param>
-public sealed class Float8Products(IOptimizerKernels kernels, IWorkspace workspace)
+internal sealed class Float8Products(IOptimizerKernels kernels, IWorkspace workspace)
 {
     /// <summary>Scales and rounds a matrix. <see cref="Release"/> what is returned after its last use.</summary>
     /// <param name="x">The matrix.</param>
