@@ -19,7 +19,7 @@ internal static class RunReport
             foreach (IReadOnlyList<string> row in Rows(evaluation))
                 yield return row;
         if (summary.Best is { } best)
-            yield return ["best validation loss", Quantity.Text($"{best.Loss:F4} (step {best.Step})")];
+            yield return [evaluation is { } last && last.DecidingLoss == last.MtpLoss ? "best MTP loss" : "best validation loss", Quantity.Text($"{best.Loss:F4} (step {best.Step})")];
         yield return ["checkpoint", RunSession.Shown(checkpoint)];
     }
 

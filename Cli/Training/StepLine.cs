@@ -16,7 +16,8 @@ internal static class StepLine
         line.Append(Quantity.Text($"{step.Step}/{step.Steps}"));
         if (left is { } time)
             line.Append(Quantity.Text($"  {Duration(time)} left"));
-        line.Append(Quantity.Text($"  loss {step.Main:F3}"));
+        if (double.IsFinite(step.Main) || !double.IsFinite(step.Mtp))
+            line.Append(Quantity.Text($"  loss {step.Main:F3}"));
         if (double.IsFinite(step.Mtp))
             line.Append(Quantity.Text($"  mtp {step.Mtp:F3}"));
         if (double.IsFinite(step.MtpAcceptance))

@@ -45,16 +45,19 @@ internal sealed class Evaluator
         EvaluationResult sum = default;
         foreach (TrainingBatch batch in _batches)
             sum += model.Evaluate(batch);
-        double loss = sum.MainLoss / sum.Rows;
+        double loss = sum.MainLoss / sum.Rows, mtpLoss = sum.MtpRows == 0 ? double.NaN : sum.MtpLoss / sum.MtpRows;
+        // A trunk that is not trained has the same loss in every evaluation.
+        double deciding = model.Options.Trained == TrainedPart.MtpHead ? mtpLoss : loss;
         return new EvaluationMetrics
         {
             Step = step,
             Loss = loss,
-            MtpLoss = sum.MtpRows == 0 ? double.NaN : sum.MtpLoss / sum.MtpRows,
+            MtpLoss = mtpLoss,
             BitsPerByte = _bytes == 0 ? double.NaN : sum.MainLoss / Math.Log(2) / _bytes,
             Accuracy = (double)sum.Correct / sum.Rows,
             MtpAcceptance = sum.MtpRows == 0 ? double.NaN : (double)sum.MtpAccepted / sum.MtpRows,
-            IsBest = loss < (best?.Loss ?? double.PositiveInfinity),
+            DecidingLoss = deciding,
+            IsBest = deciding < (best?.Loss ?? double.PositiveInfinity),
             Seconds = Stopwatch.GetElapsedTime(start).TotalSeconds,
         };
     }

@@ -171,6 +171,9 @@ public sealed record EvaluationMetrics
     /// <summary>The share of rows whose label is the MTP head's likeliest token.</summary>
     public required double MtpAcceptance { get; init; }
 
+    /// <summary>What decides which evaluation is the best: <see cref="Loss"/>, or <see cref="MtpLoss"/> where the MTP head alone is trained.</summary>
+    public double DecidingLoss { get; init; }
+
     /// <summary>Whether it is the best of the run so far.</summary>
     public required bool IsBest { get; init; }
 
@@ -191,7 +194,7 @@ public sealed record CheckpointMetrics(long Step, string Path, bool IsBest, doub
 /// <param name="Skipped">The steps that were skipped.</param>
 /// <param name="IsCancelled">Whether it was cancelled before its last step.</param>
 /// <param name="LastCheckpoint">The folder of the last checkpoint.</param>
-/// <param name="LastValidationLoss">The loss of the last evaluation; NaN if there was none.</param>
+/// <param name="LastValidationLoss">The <see cref="EvaluationMetrics.DecidingLoss"/> of the last evaluation; NaN if there was none.</param>
 /// <param name="Best">The step and loss of the best evaluation; null if there was none.</param>
 /// <param name="Seconds">The seconds from the first step to the end, of this process.</param>
 /// <param name="TokensPerSecond">Tokens of all steps of this process over their seconds.</param>
@@ -201,5 +204,5 @@ public sealed record TrainingSummary(
 
 /// <summary>The best evaluation of a run.</summary>
 /// <param name="Step">After which step.</param>
-/// <param name="Loss">Its validation loss.</param>
+/// <param name="Loss">Its <see cref="EvaluationMetrics.DecidingLoss"/>.</param>
 public sealed record BestEvaluation(long Step, double Loss);

@@ -57,12 +57,12 @@ public sealed partial class Trainer
         if (_evaluator is null)
             return;
         EvaluationMetrics metrics = _evaluator.Run(Model, _step, _best);
-        _lastValidationLoss = metrics.Loss;
+        _lastValidationLoss = metrics.DecidingLoss;
         _metrics.Write(metrics);
         _options.Observer?.Evaluated(metrics);
         if (!metrics.IsBest)
             return;
-        _best = new BestEvaluation(_step, metrics.Loss);
+        _best = new BestEvaluation(_step, metrics.DecidingLoss);
         if (_setup.Run.Checkpoints.Best)
             Timed(Folder.Best, isBest: true, () => RunCheckpoint.Replace(Folder.Best, target => Write(target, withOptimizer: false)));
     }

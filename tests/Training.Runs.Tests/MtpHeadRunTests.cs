@@ -30,6 +30,11 @@ public sealed class MtpHeadRunTests
         Assert.True(watcher.Steps[^1].Mtp < watcher.Steps[0].Mtp - 0.1, $"{watcher.Steps[0].Mtp} to {watcher.Steps[^1].Mtp}");
         Assert.All(watcher.Evaluations, evaluation => Assert.Equal(watcher.Evaluations[0].Loss, evaluation.Loss));
 
+        // The best head is the one with the least loss of its own.
+        EvaluationMetrics best = watcher.Evaluations.MinBy(evaluation => evaluation.MtpLoss)!;
+        Assert.True(best.IsBest && best.Step > 0);
+        Assert.Contains($"\"step\": {best.Step},", File.ReadAllText(Path.Combine(whole, "checkpoints", "best", TrainingState.FileName)), StringComparison.Ordinal);
+
         foreach (string folder in (string[])[checkpoint, Path.Combine(whole, "checkpoints", "best")])
         {
             SameTrunk(source, folder);
