@@ -27,6 +27,13 @@ public sealed partial class GpuKernels : IForwardKernels, IDisposable
     /// <inheritdoc/>
     public string Description => $"{_device.Name}, {_device.Description.Model}, {_device.Description.Capability}, float32 kernels without tensor cores";
 
+    /// <summary>Every kernel, for checks of the code that is made of them.</summary>
+    internal IEnumerable<IGpuKernel> All =>
+    [
+        _rmsNorm, _ropeTable, _rope, _swiGlu, _add, _concatenate, _route, _dispatch, _combine, _logSumExp, _attentionMerge,
+        .. _embed.All, .. _splitProduct.All, .. _tiledProduct.All, .. _append.All, .. _attention.All, .. _attentionSplit.All,
+    ];
+
     /// <summary>Frees scratch memory and tables; the device is not closed.</summary>
     public void Dispose()
     {

@@ -20,7 +20,8 @@ public sealed partial class GpuKernels
         long i = (long)Grid.IdxX * Threads + Group.IdxX;
         if (i >= a.Y.Length)
             return;
-        long row = i / a.Width, column = i % a.Width, gate = row * 2 * a.Width + column;
+        // Row r of y begins at r · width, its gate at 2 · r · width.
+        long gate = i + i / a.Width * a.Width;
         a.Y[i] = DeviceMath.Silu(a.GateUp[gate]) * a.GateUp[gate + a.Width];
     }
 

@@ -11,7 +11,7 @@ public sealed class DecodingMemoryTests
     {
         using Mellum mellum = Mellum.Load(GoldenFolder.Find("models", "tiny"), new MellumOptions { Device = device, LoadMtp = false });
         GpuDevice gpu = (GpuDevice)mellum.Model.Context.Kernels.Device;
-        int tokens = TestDevices.IsEmulator(device) ? 3 : 200;
+        int tokens = TestDevices.IsEmulator(device) ? 2 : 200;
         using TokenDecoder decoder = new(mellum.Model, new DecoderOptions
         {
             Context = 2 * tokens + 4,
