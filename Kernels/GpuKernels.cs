@@ -30,7 +30,8 @@ public sealed partial class GpuKernels : IForwardKernels, IDisposable
     /// <summary>Every kernel, for checks of the code that is made of them.</summary>
     internal IEnumerable<IGpuKernel> All =>
     [
-        _rmsNorm, _ropeTable, _rope, _swiGlu, _add, _concatenate, _route, _dispatch, _combine, _logSumExp, _attentionMerge,
+        _rmsNorm, _ropeTable, _rope, _swiGlu, _add, _concatenate, _route, _dispatch, _combine, _logSumExp, _roundToBFloat16,
+        _attentionMerge,
         .. _embed.All, .. _splitProduct.All, .. _tiledProduct.All, .. _append.All, .. _attention.All, .. _attentionSplit.All,
     ];
 

@@ -77,11 +77,6 @@ internal readonly struct BFloat16Element : ICacheElement
 {
     public static float Load(ArrayView<uint> cache, long index) => Interop.IntAsFloat((uint)cache.Cast<ushort>()[index] << 16);
 
-    public static void Store(ArrayView<uint> cache, long index, float value)
-    {
-        uint bits = Interop.FloatAsInt(value);
-        // A NaN stays one: rounding could carry it into infinity.
-        uint rounded = (bits & 0x7FFFFFFFu) > 0x7F800000u ? (bits >> 16) | 0x40u : (bits + 0x7FFFu + ((bits >> 16) & 1u)) >> 16;
-        cache.Cast<ushort>()[index] = (ushort)rounded;
-    }
+    public static void Store(ArrayView<uint> cache, long index, float value) =>
+        cache.Cast<ushort>()[index] = (ushort)DeviceMath.BFloat16Bits(value);
 }

@@ -62,6 +62,14 @@ internal static class DeviceMath
     /// <summary>z / (1 + e^{−z}); 0 below −87, NaN at NaN.</summary>
     public static float Silu(float z) => z < -87f ? 0f : z / (1f + Exp(-z));
 
+    /// <summary>The bits of the nearest bfloat16, ties to even.</summary>
+    public static uint BFloat16Bits(float value)
+    {
+        uint bits = Interop.FloatAsInt(value);
+        // A NaN stays one: rounding could carry it into infinity.
+        return (bits & 0x7FFFFFFFu) > 0x7F800000u ? (bits >> 16) | 0x40u : (bits + 0x7FFFu + ((bits >> 16) & 1u)) >> 16;
+    }
+
     /// <summary>
     /// The sum over the group's threads, in the order of their numbers, for every thread. <paramref name="shared"/> has an
     /// element for each thread and is free again afterwards.

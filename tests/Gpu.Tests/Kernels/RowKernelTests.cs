@@ -114,6 +114,8 @@ public sealed class RowKernelTests
         Activations.AssertSame([.. a.Zip(b, (x, y) => (double)(x + y))], sum.Read());
         Activations.AssertSame(
             [.. a.Chunk(width).Zip(c.Chunk(right), (x, y) => x.Concat(y)).SelectMany(row => row).Select(v => (double)v)], joined.Read());
+        kernels.RoundToBFloat16(ta, sum);
+        Activations.AssertSame([.. a.Select(v => (double)BFloat16.FromSingle(v).ToSingle())], sum.Read());
         int first = random.Next(rows + 1), count = random.Next(rows - first + 1);
         using Tensor copy = kernels.Output(new Shape(count, width));
         kernels.CopyRows(ta, first, copy);
