@@ -96,8 +96,8 @@ public sealed unsafe class Tensor : IDisposable
         return new Tensor(type, shape, buffer.Pointer, buffer.ByteLength, buffer);
     }
 
-    /// <summary>As <see cref="AllocateBytes"/>, on a device.</summary>
-    internal static Tensor AllocateBytes(DType type, Shape shape, long capacity, GpuDevice device)
+    /// <summary>A tensor on a device whose memory has room for at least <paramref name="capacity"/> bytes.</summary>
+    internal static Tensor OnDevice(DType type, Shape shape, long capacity, GpuDevice device)
     {
         GpuMemory memory = device.AllocateMemory(Math.Max(capacity, checked(shape.Count * type.Size())));
         return new Tensor(type, shape, memory, 0, memory.ByteLength, memory);

@@ -59,7 +59,7 @@ public sealed class GpuDevice : Device, IDisposable
 
     /// <inheritdoc/>
     /// <exception cref="InvalidInputException">The device has not that much left.</exception>
-    public override Tensor Allocate(DType type, Shape shape, long capacity = 0) => Tensor.AllocateBytes(type, shape, capacity, this);
+    public override Tensor Allocate(DType type, Shape shape, long capacity = 0) => Tensor.OnDevice(type, shape, capacity, this);
 
     /// <inheritdoc/>
     public void Dispose()

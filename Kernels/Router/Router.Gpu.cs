@@ -12,7 +12,7 @@ public sealed partial class GpuKernels
 
     /// <inheritdoc/>
     /// <exception cref="InvalidInputException">There are more than 1,024 experts.</exception>
-    public void Route(Tensor logits, int k, bool renormalize, Tensor probabilities, Tensor experts, Tensor weights)
+    public void Route(Tensor logits, int k, bool renormalize, Tensor probabilities, Tensor experts, Tensor weights, Tensor? bias = null)
     {
         CheckExperts(logits.Columns);
         RouteArguments arguments = new()
@@ -21,6 +21,9 @@ public sealed partial class GpuKernels
             Probabilities = probabilities.View<float>(),
             Experts = experts.View<int>(),
             Weights = weights.View<float>(),
+            // A view of something valid where there is none: OpenCL takes no empty ones.
+            Bias = (bias ?? logits).View<float>(),
+            HasBias = bias is null ? 0 : 1,
             Count = logits.Columns,
             Slots = k,
             Renormalize = renormalize ? 1 : 0,
@@ -40,7 +43,7 @@ public sealed partial class GpuKernels
     /// </summary>
     private static void RouteKernel(RouteArguments a)
     {
-        ArrayView<float> p = SharedMemory.Allocate<float>(MostExperts);
+        ArrayView<float> score = SharedMemory.Allocate<float>(MostExperts);
         ArrayView<float> chosen = SharedMemory.Allocate<float>(MostExperts);
         ArrayView<float> shared = SharedMemory.Allocate<float>(Threads);
         long first = (long)Grid.IdxX * a.Count, firstSlot = (long)Grid.IdxX * a.Slots;
@@ -53,8 +56,9 @@ public sealed partial class GpuKernels
         sum = DeviceMath.GroupSum(shared, sum);
         for (int e = Group.IdxX; e < a.Count; e += Threads)
         {
-            p[e] = DeviceMath.Exp(a.Logits[first + e] - maximum) / sum;
-            a.Probabilities[first + e] = p[e];
+            float probability = DeviceMath.Exp(a.Logits[first + e] - maximum) / sum;
+            a.Probabilities[first + e] = probability;
+            score[e] = a.HasBias != 0 ? probability + a.Bias[e] : probability;
         }
         Group.Barrier();
         for (int e = Group.IdxX; e < a.Count; e += Threads)
@@ -63,12 +67,12 @@ public sealed partial class GpuKernels
             for (int other = 0; other < a.Count; other++)
             {
                 // Where neither is larger (equal, or a NaN) the lower index is before.
-                if (p[other] > p[e] || (!(p[e] > p[other]) && other < e))
+                if (score[other] > score[e] || (!(score[e] > score[other]) && other < e))
                     place++;
             }
             if (place < a.Slots)
             {
-                chosen[place] = p[e];
+                chosen[place] = a.Probabilities[first + e];
                 a.Experts[firstSlot + place] = e;
             }
         }
@@ -90,6 +94,8 @@ public sealed partial class GpuKernels
         public ArrayView<float> Probabilities;
         public ArrayView<int> Experts;
         public ArrayView<float> Weights;
+        public ArrayView<float> Bias;
+        public int HasBias;
         public int Count;
         public int Slots;
         public int Renormalize;

@@ -3,12 +3,13 @@ namespace Mellum2.Managed.Gpu.Tests;
 public sealed class RoutingTests
 {
     private static (double[] Probabilities, double[] Experts, double[] Weights) Route(
-        IForwardKernels kernels, int rows, int experts, int k, bool renormalize, float[] logits)
+        IForwardKernels kernels, int rows, int experts, int k, bool renormalize, float[] logits, float[]? bias = null)
     {
+        using Tensor? b = bias is null ? null : kernels.Input(new Shape(experts), bias);
         using Tensor x = kernels.Input(new Shape(rows, experts), logits);
         using Tensor p = kernels.Output(new Shape(rows, experts)), weights = kernels.Output(new Shape(rows, k));
         using Tensor chosen = Activations.Integers(new Shape(rows, k), device: kernels.Device);
-        kernels.Route(x, k, renormalize, p, chosen, weights);
+        kernels.Route(x, k, renormalize, p, chosen, weights, b);
         return (p.Read(), chosen.Read(), weights.Read());
     }
 
@@ -20,8 +21,9 @@ public sealed class RoutingTests
         bool renormalize = random.Next(2) == 0;
         // Steps of 1/64: equal logits are exactly equal, different ones stay different in float32.
         float[] logits = [.. random.Random((long)rows * experts, scale: 2).Select(z => MathF.Round(z * 64) / 64)];
-        var want = Route(TestDevices.Reference, rows, experts, k, renormalize, logits);
-        var got = Route(TestDevices.Get(device), rows, experts, k, renormalize, logits);
+        float[]? bias = random.Next(2) == 0 ? null : random.Random(experts);
+        var want = Route(TestDevices.Reference, rows, experts, k, renormalize, logits, bias);
+        var got = Route(TestDevices.Get(device), rows, experts, k, renormalize, logits, bias);
         Activations.AssertClose(want.Probabilities, got.Probabilities, Math.Pow(2, -20), 0);
         Activations.AssertSame(want.Experts, got.Experts);
         Activations.AssertClose(want.Weights, got.Weights, Math.Pow(2, -20), 0);
