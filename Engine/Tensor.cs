@@ -184,6 +184,20 @@ public sealed unsafe class Tensor : IDisposable
             _memory.Device.Read(_memory, ByteOffset + first * sizeof(T), MemoryMarshal.AsBytes(values));
     }
 
+    /// <summary>A copy of the bytes of all elements, wherever they are.</summary>
+    public byte[] ToBytes()
+    {
+        byte[] bytes = new byte[ByteLength];
+        fixed (byte* target = bytes)
+        {
+            if (_memory is null)
+                Buffer.MemoryCopy(_data, target, bytes.LongLength, bytes.LongLength);
+            else
+                _memory.Read(ByteOffset, target, bytes.LongLength);
+        }
+        return bytes;
+    }
+
     /// <summary>
     /// Copies rows to another tensor of the same format and row length, wherever both are, or to other rows of this one, where
     /// the ranges may overlap. Only a copy from a device to the host waits.

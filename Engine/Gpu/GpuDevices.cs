@@ -43,9 +43,11 @@ public static class GpuDevices
     /// </summary>
     /// <exception cref="InvalidInputException">There is no such device or it cannot be used; the message says why.</exception>
     public static Device Select(string name) =>
-        name == Device.Cpu.Name || (name == "auto" && !List().Any(device => device.Unusable is null && Matches(name, device)))
-            ? Device.Cpu
-            : Open(name);
+        name == Device.Cpu.Name || (name == "auto" && Find(name) is null) ? Device.Cpu : Open(name);
+
+    /// <summary>The device that <see cref="Select"/> would take, without opening it; null for the processor and where there is none.</summary>
+    public static GpuDescription? Find(string name) =>
+        List().FirstOrDefault(device => device.Unusable is null && Matches(name, device));
 
     /// <summary>
     /// Opens the device that <paramref name="name"/> says: <c>auto</c>, a kind (<c>cuda</c>, <c>opencl</c>, <c>opencl-cpu</c>,
@@ -136,7 +138,7 @@ public static class GpuDevices
     }
 
     private static GpuDescription Describe(CPUDevice device, int index) => new(
-        GpuKind.Emulator, index, "ILGPU's emulator on the processor", device.MemorySize, "none",
+        GpuKind.Emulator, index, "ILGPU's emulator on the processor", GC.GetGCMemoryInfo().TotalAvailableMemoryBytes, "none",
         $"groups of up to {device.MaxNumThreadsPerGroup} threads, for tests", null);
 
     private sealed record FoundDevice(ILGPU.Runtime.Device Device, GpuDescription Description);

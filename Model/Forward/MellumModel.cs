@@ -69,6 +69,12 @@ public sealed class MellumModel : IDisposable
         return longest.Bytes <= SmallCache ? DType.F32 : DType.BF16;
     }
 
+    /// <summary>Keys and values for a sequence, where the kernels have their tensors.</summary>
+    /// <param name="context">The positions that the sequence may have.</param>
+    /// <param name="chunk">The most tokens that one pass adds.</param>
+    public KvCache CreateCache(int context, int chunk) =>
+        new(new CachePlan(Configuration, CacheFormat, context, chunk, HasMtp), allocate: Context.Kernels.Device.Allocate);
+
     /// <summary>
     /// Runs the trunk over the rows of <paramref name="batch"/>, whose positions follow what their caches hold, and counts
     /// them in the caches.

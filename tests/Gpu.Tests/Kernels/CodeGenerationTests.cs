@@ -40,5 +40,5 @@ public sealed class CodeGenerationTests
         Assert.Equal(fields, TestDevices.Get("emulator:0").All.Select(kernel => kernel.Name.Split('/')[0]).Distinct().Count());
     }
 
-    private static MethodInfo Find(string name) => TestDevices.Get("emulator:0").All.Single(kernel => kernel.Name == name).Method;
+    internal static MethodInfo Find(string name) => TestDevices.Get("emulator:0").All.Single(kernel => kernel.Name == name).Method;
 }

@@ -31,7 +31,7 @@ public sealed class ModelGoldenTests
         int[] ids = golden.Integers($"{prompt}.ids");
         using Mellum mellum = Load(device, folder);
         MellumModel model = mellum.Model;
-        using KvCache cache = new(new CachePlan(model.Configuration, model.CacheFormat, ids.Length + 1, ids.Length + 1, model.HasMtp), allocate: model.Context.Kernels.Device.Allocate);
+        using KvCache cache = model.CreateCache(ids.Length + 1, ids.Length + 1);
         ForwardBatch batch = new();
         batch.Add(cache, 0, ids);
         Tensor states = model.Trunk(batch, wantBeforeNorm: false, out _);
