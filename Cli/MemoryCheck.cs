@@ -27,7 +27,10 @@ internal static class MemoryCheck
         long cacheBytes = new CachePlan(configuration, format, tokens, new GenerationOptions().Chunk, withMtp).Bytes;
         if (!settings.OnCpu && GpuDevices.Find(settings.Device) is { } device)
         {
-            RequireOn(terminal, settings, device, [new MemoryPart("weights", weightBytes), new MemoryPart("cache", cacheBytes)]);
+            long activations = ActivationPlan.Bytes(configuration, new GenerationOptions().Chunk, SpeculationOptions.MostDrafts + 1, withMtp);
+            RequireOn(
+                terminal, settings, device,
+                [new MemoryPart("weights", weightBytes), new MemoryPart("cache", cacheBytes), new MemoryPart("activations", activations)]);
             return;
         }
         long available = AvailableBytes();

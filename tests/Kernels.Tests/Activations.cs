@@ -44,6 +44,21 @@ internal static class Activations
         return tensor;
     }
 
+    /// <summary>A tensor of 32-bit integers where the kernels have theirs.</summary>
+    public static Tensor Integers(this IForwardKernels kernels, Shape shape, ReadOnlySpan<int> values = default) =>
+        Integers(shape, values, kernels.Device);
+
+    /// <summary>A tensor of float32 where the kernels have theirs.</summary>
+    public static Tensor Singles(this IForwardKernels kernels, Shape shape, ReadOnlySpan<float> values) => Singles(shape, values, kernels.Device);
+
+    /// <summary>The values of a tensor of 32-bit integers.</summary>
+    public static int[] ReadIntegers(this Tensor tensor)
+    {
+        int[] values = new int[tensor.Count];
+        tensor.Read<int>(values);
+        return values;
+    }
+
     /// <summary>The values, after a look at the guard.</summary>
     public static double[] Read(this Tensor tensor)
     {
