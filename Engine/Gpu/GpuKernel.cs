@@ -22,6 +22,9 @@ internal interface IGpuKernel
 /// <param name="kernel">A static method.</param>
 internal sealed class GpuKernel<T>(string name, Action<T> kernel) : IGpuKernel where T : struct
 {
+    // CUDA's limit for every dimension of a grid but the first.
+    private const int MostGroupsY = 65535;
+
     private Action<AcceleratorStream, KernelConfig, T>? _launch;
 
     /// <inheritdoc/>
@@ -36,6 +39,7 @@ internal sealed class GpuKernel<T>(string name, Action<T> kernel) : IGpuKernel w
     {
         if (x == 0 || y == 0)
             return;
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(y, MostGroupsY);
         _launch ??= Compile(device);
         try
         {
