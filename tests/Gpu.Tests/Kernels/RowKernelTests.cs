@@ -41,6 +41,21 @@ public sealed class RowKernelTests
             Norm(TestDevices.Reference, 1, 1, 100, large, ones), Norm(TestDevices.Get(device), 1, 1, 100, large, ones), Tolerance, 0);
     }
 
+    [Theory]
+    [MemberData(nameof(TestDevices.Names), MemberType = typeof(TestDevices))]
+    public void Rounding_to_bfloat16_takes_ties_to_even_and_keeps_NaN_and_infinity(string device)
+    {
+        GpuKernels kernels = TestDevices.Get(device);
+        float[] x =
+        [
+            .. new uint[] { 0x3F808000, 0x3F818000, 0x3F807FFF, 0x3F808001, 0xBF808000, 0x7F7FFFFF, 0x7F800000, 0xFF800000, 0x00008000, 0x00018000 }
+                .Select(BitConverter.UInt32BitsToSingle), float.NaN, BitConverter.UInt32BitsToSingle(0x7F800001),
+        ];
+        using Tensor input = kernels.Input(new Shape(1, x.Length), x), y = kernels.Output(new Shape(1, x.Length));
+        kernels.RoundToBFloat16(input, y);
+        Activations.AssertSame([.. x.Select(value => (double)BFloat16.FromSingle(value).ToSingle())], y.Read());
+    }
+
     private static double[] SwiGlu(IForwardKernels kernels, int rows, int width, float[] gateUp)
     {
         using Tensor input = kernels.Input(new Shape(rows, 2 * width), gateUp);
