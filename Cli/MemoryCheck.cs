@@ -25,6 +25,14 @@ internal static class MemoryCheck
         DType format = settings.Reference ? DType.F64
             : settings.Cache ?? (configuration.StoredType == DType.F32 ? DType.F32 : MellumModel.DefaultCacheFormat(configuration));
         long cacheBytes = new CachePlan(configuration, format, tokens, new GenerationOptions().Chunk, withMtp).Bytes;
+        if (!settings.OnCpu && GpuDevices.Find(settings.Device) is { } device)
+        {
+            long activations = ActivationPlan.Bytes(configuration, new GenerationOptions().Chunk, SpeculationOptions.MostDrafts + 1, withMtp);
+            RequireOn(
+                terminal, settings, device,
+                [new MemoryPart("weights", weightBytes), new MemoryPart("cache", cacheBytes), new MemoryPart("activations", activations)]);
+            return;
+        }
         long available = AvailableBytes();
         if (weightBytes + cacheBytes <= available)
             return;
@@ -33,6 +41,18 @@ internal static class MemoryCheck
         if (!settings.Force)
             throw new InvalidInputException(sentence + "; --force goes on regardless.");
         terminal.Note(sentence + "; going on, as --force says.");
+    }
+
+    private static void RequireOn(Terminal terminal, ModelSettings settings, GpuDescription device, IReadOnlyList<MemoryPart> parts)
+    {
+        try
+        {
+            new DeviceMemoryPlan(device, parts).Check();
+        }
+        catch (InvalidInputException e) when (settings.Force)
+        {
+            terminal.Note($"{e.Message} Going on, as --force says.");
+        }
     }
 
     /// <summary>

@@ -42,6 +42,7 @@ internal static class ModelLoading
             throw new UsageException("--products does not go with --reference, whose products are float64.");
         return new MellumOptions
         {
+            Device = settings.Device,
             Threads = settings.Threads,
             VectorWidth = settings.Width,
             Reference = settings.Reference,

@@ -12,7 +12,8 @@ public interface IWorkspace
 
 /// <summary>
 /// The workspace of inference: released memory is handed out again at once, so that a pass whose shapes have been
-/// seen before allocates nothing. Not thread-safe: one pass at a time.
+/// seen before allocates nothing. Work on a device is queued in order, so memory may be handed out again before it is done.
+/// Not thread-safe: one pass at a time.
 /// </summary>
 /// <param name="allocate">Where memory comes from; null for <see cref="Tensor.AllocateBytes"/>.</param>
 public sealed class PooledWorkspace(TensorAllocator? allocate = null) : IWorkspace, IDisposable

@@ -12,6 +12,12 @@ public partial interface IForwardKernels
     /// <summary>The format of activations: F64 for the reference, F32 elsewhere.</summary>
     DType ActivationType { get; }
 
+    /// <summary>
+    /// Where the tensors of every operation are. Operations of a device are queued in order; the host waits only where it reads
+    /// (<see cref="Tensor.Read"/>).
+    /// </summary>
+    Device Device => Device.Cpu;
+
     /// <summary>One line that says what runs: device, instruction set, threads.</summary>
     string Description { get; }
 }

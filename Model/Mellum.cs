@@ -10,12 +10,11 @@ namespace Mellum2.Managed.Model;
 /// </summary>
 public sealed class Mellum : IDisposable
 {
-    private readonly WorkerPool _pool;
-    private readonly PooledWorkspace _workspace;
+    private readonly Owned _owned;
 
-    private Mellum(WorkerPool pool, PooledWorkspace workspace, MellumModel model, Tokenizer? tokenizer, ChatTemplate? chat)
+    private Mellum(Owned owned, MellumModel model, Tokenizer? tokenizer, ChatTemplate? chat)
     {
-        (_pool, _workspace, Model, Chat) = (pool, workspace, model, chat);
+        (_owned, Model, Chat) = (owned, model, chat);
         TokenizerOrNull = tokenizer;
     }
 
@@ -93,9 +92,7 @@ public sealed class Mellum : IDisposable
     public void Dispose()
     {
         Model.Dispose();
-        (Model.Context.Kernels as IDisposable)?.Dispose();
-        _workspace.Dispose();
-        _pool.Dispose();
+        _owned.Dispose();
     }
 
     private static Mellum Create(
@@ -107,22 +104,55 @@ public sealed class Mellum : IDisposable
         ChatTemplate? chat,
         CancellationToken cancel)
     {
-        WorkerPool pool = new(options.Reference ? 1 : options.Threads);
+        Owned owned = new();
         try
         {
-            IForwardKernels kernels = options.Reference ? new ReferenceKernels() : SimdKernels.Create(pool, options.VectorWidth);
-            PooledWorkspace workspace = new();
+            IForwardKernels kernels = CreateKernels(options, owned);
+            PooledWorkspace workspace = owned.Add(new PooledWorkspace(kernels.Device.Allocate));
             if (options.BFloat16Products)
-                kernels = new BFloat16Kernels(kernels, workspace);
+                kernels = owned.Add(new BFloat16Kernels(kernels, workspace));
             ModelWeights weights = new WeightLoader(configuration, source, kernels).Load(withMtp, options.Progress, cancel);
             DType? cacheFormat = options.Reference ? null : options.CacheFormat;
             MellumModel model = new(configuration, weights, new ForwardContext(kernels, workspace), cacheFormat);
-            return new Mellum(pool, workspace, model, tokenizer, chat);
+            return new Mellum(owned, model, tokenizer, chat);
         }
         catch
         {
-            pool.Dispose();
+            owned.Dispose();
             throw;
+        }
+    }
+
+    private static IForwardKernels CreateKernels(MellumOptions options, Owned owned)
+    {
+        Device device = GpuDevices.Select(options.Device);
+        if (device is GpuDevice gpu)
+        {
+            owned.Add(gpu);
+            return options.Reference
+                ? throw new InvalidInputException($"The float64 reference kernels run on the processor, not on {device}.")
+                : owned.Add(new GpuKernels(gpu));
+        }
+        return options.Reference
+            ? new ReferenceKernels()
+            : SimdKernels.Create(owned.Add(new WorkerPool(options.Threads)), options.VectorWidth);
+    }
+
+    /// <summary>What lives as long as the model; it is let go of in reverse order.</summary>
+    private sealed class Owned : IDisposable
+    {
+        private readonly Stack<IDisposable> _all = new();
+
+        public T Add<T>(T item) where T : IDisposable
+        {
+            _all.Push(item);
+            return item;
+        }
+
+        public void Dispose()
+        {
+            while (_all.TryPop(out IDisposable? item))
+                item.Dispose();
         }
     }
 }

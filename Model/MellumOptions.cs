@@ -5,6 +5,12 @@ namespace Mellum2.Managed.Model;
 /// <summary>How a model is loaded.</summary>
 public sealed record MellumOptions
 {
+    /// <summary>
+    /// What runs the model: <c>cpu</c>, or a device as <see cref="GpuDevices.Select"/> names them (<c>auto</c>, <c>cuda</c>,
+    /// <c>opencl:1</c>, …).
+    /// </summary>
+    public string Device { get; init; } = "cpu";
+
     /// <summary>Threads of the CPU kernels; 0 means one for each processor.</summary>
     public int Threads { get; init; }
 

@@ -12,7 +12,7 @@ internal sealed record BenchReport(
     int DecodeTokens,
     int Rounds,
     ActiveWeights Weights,
-    MachineLimits Limits,
+    MachineLimits? Limits,
     BenchResult Plain,
     BenchResult? Speculative)
 {
@@ -24,9 +24,9 @@ internal sealed record BenchReport(
     public IEnumerable<IReadOnlyList<string>> Rows()
     {
         yield return Row("prefill", Plain.Prefill,
-            Quantity.Text($"{PrefillFlops / 1e9:F1} GFLOP/s, {100 * PrefillFlops / Limits.FlopsPerSecond:F0} % of the measured {Limits.FlopsPerSecond / 1e9:F1}"));
+            Quantity.Text($"{PrefillFlops / 1e9:F1} GFLOP/s") + Share(PrefillFlops, Limits?.FlopsPerSecond));
         yield return Row("decode, plain", Plain.Decode,
-            Quantity.Text($"{DecodeBytes / 1e9:F2} GB/s, {100 * DecodeBytes / Limits.ReadBytesPerSecond:F0} % of the measured {Limits.ReadBytesPerSecond / 1e9:F2}; {Quantity.Bytes(Weights.Bytes)} of active weights per token"));
+            Quantity.Text($"{DecodeBytes / 1e9:F2} GB/s{Share(DecodeBytes, Limits?.ReadBytesPerSecond)}; {Quantity.Bytes(Weights.Bytes)} of active weights per token"));
         if (Speculative is not null)
             yield return Row($"decode, drafts by {Speculative.Drafter}", Speculative.Decode,
                 Quantity.Text($"{Speculative.Decode.Median / Plain.Decode.Median:F2} times plain; {Speculative.Statistics.TokensPerPass:F2} tokens per pass, {100 * Speculative.Statistics.Acceptance:F0} % of drafts accepted"));
@@ -42,8 +42,11 @@ internal sealed record BenchReport(
         json.WriteNumber("rounds", Rounds);
         json.WriteNumber("active_parameters", Weights.Parameters);
         json.WriteNumber("active_bytes_per_token", Weights.Bytes);
-        json.WriteNumber("read_bytes_per_second", Limits.ReadBytesPerSecond);
-        json.WriteNumber("fma_flops_per_second", Limits.FlopsPerSecond);
+        if (Limits is { } limits)
+        {
+            json.WriteNumber("read_bytes_per_second", limits.ReadBytesPerSecond);
+            json.WriteNumber("fma_flops_per_second", limits.FlopsPerSecond);
+        }
         json.WriteStartObject("prefill");
         Write(json, Plain.Prefill);
         json.WriteNumber("flops_per_second", PrefillFlops);
@@ -61,6 +64,10 @@ internal sealed record BenchReport(
         json.WriteNumber("acceptance", Speculative.Statistics.Acceptance);
         json.WriteEndObject();
     }
+
+    // The limits are measured for the processor alone.
+    private static string Share(double rate, double? limit) =>
+        limit is { } most ? Quantity.Text($", {100 * rate / most:F0} % of the measured {most / 1e9:F1}") : "";
 
     private static string[] Row(string what, Rates rates, string compared) =>
         [what, Quantity.Text($"{rates.Median:F2}"), Quantity.Text($"{rates.Least:F2}"), Quantity.Text($"{rates.Most:F2}"), compared];

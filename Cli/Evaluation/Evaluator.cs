@@ -31,7 +31,7 @@ internal sealed class Evaluator(Mellum mellum, CancellationToken cancel) : IDisp
             return;
         if (_batch.Count + rows > s_tokensAtOnce)
             Flush();
-        KvCache cache = new(new CachePlan(_model.Configuration, _model.CacheFormat, rows, Math.Min(rows, s_tokensAtOnce), _model.HasMtp));
+        KvCache cache = _model.CreateCache(rows, Math.Min(rows, s_tokensAtOnce));
         _caches.Add(cache);
         for (int first = 0, count; first < rows; first += count)
         {
@@ -116,8 +116,14 @@ internal sealed class Evaluator(Mellum mellum, CancellationToken cancel) : IDisp
         return (loss, rows, correct);
     }
 
-    private static double Value(Tensor tensor, int index) =>
-        tensor.Type == DType.F64 ? tensor.Span<double>()[index] : tensor.Span<float>()[index];
+    private static double Value(Tensor tensor, int index) => tensor.Type == DType.F64 ? Read<double>(tensor, index) : Read<float>(tensor, index);
+
+    private static T Read<T>(Tensor tensor, int index) where T : unmanaged
+    {
+        T value = default;
+        tensor.Read(new Span<T>(ref value), index);
+        return value;
+    }
 
     private static int IndexOfMax(ReadOnlySpan<float> values)
     {

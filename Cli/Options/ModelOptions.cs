@@ -15,7 +15,14 @@ namespace Mellum2.Managed.Cli;
 /// <param name="Force">Whether the memory check only warns.</param>
 /// <param name="Json">Whether the result is one JSON object.</param>
 internal sealed record ModelSettings(
-    string Folder, int Threads, VectorWidth Width, bool Reference, DType? Cache, bool RoundsProducts, int? Context, bool Force, bool Json);
+    string Folder, int Threads, VectorWidth Width, bool Reference, DType? Cache, bool RoundsProducts, int? Context, bool Force, bool Json)
+{
+    /// <summary>What runs the model, as <see cref="GpuDevices.Select"/> names it.</summary>
+    public string Device { get; init; } = Engine.Device.Cpu.Name;
+
+    /// <summary>Whether the processor runs it.</summary>
+    public bool OnCpu => Device == Engine.Device.Cpu.Name;
+}
 
 /// <summary>The options behind <see cref="ModelSettings"/>, the same in every verb.</summary>
 internal sealed class ModelOptions
@@ -26,6 +33,13 @@ internal sealed class ModelOptions
     {
         Description = "The folder of the checkpoint; without it, the small one that comes with the program.",
         HelpName = "FOLDER",
+    };
+
+    private readonly Option<string> _device = new("--device")
+    {
+        Description = "What runs the model: cpu, cuda, opencl, opencl-cpu (each with :INDEX if there are several), or auto for the first GPU or else the processor; doctor lists them.",
+        HelpName = "DEVICE",
+        DefaultValueFactory = _ => Device.Cpu.Name,
     };
 
     private readonly Option<int> _threads = NumberOptions.Whole("--threads", "Threads; 0 means one for each processor.", 0, 0, MostThreads);
@@ -54,7 +68,7 @@ internal sealed class ModelOptions
     /// <summary>Gives the options to a verb.</summary>
     public void AddTo(Command command)
     {
-        foreach (Option option in (Option[])[_model, _threads, _width, _reference, _cache, _products, _context, _force, _json])
+        foreach (Option option in (Option[])[_model, _device, _threads, _width, _reference, _cache, _products, _context, _force, _json])
             command.Options.Add(option);
     }
 
@@ -67,7 +81,10 @@ internal sealed class ModelOptions
         _products.Read(parsed),
         parsed.GetValue(_context),
         parsed.GetValue(_force),
-        parsed.GetValue(_json));
+        parsed.GetValue(_json))
+    {
+        Device = parsed.GetValue(_device)!,
+    };
 
     /// <summary>Whether a checkpoint was named.</summary>
     public bool NamesModel(ParseResult parsed) => parsed.GetValue(_model) is not null;

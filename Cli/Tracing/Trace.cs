@@ -27,8 +27,8 @@ internal sealed class Trace : IDisposable
         _tap = new TraceTap(model.Configuration.LayerCount, attentionLayers);
         int hidden = model.Configuration.HiddenSize;
         DType type = model.Context.Kernels.ActivationType;
-        _states = Tensor.Allocate(type, new Shape(ids.Length, hidden));
-        _mtpStates = HasMtp ? Tensor.Allocate(type, new Shape(ids.Length - 1, hidden)) : null;
+        _states = Tensor.Allocate(type, new Shape(ids.Length, hidden), model.Context.Kernels.Device);
+        _mtpStates = HasMtp ? Tensor.Allocate(type, new Shape(ids.Length - 1, hidden), model.Context.Kernels.Device) : null;
     }
 
     private bool HasMtp => _model.HasMtp && _ids.Length > 1;
@@ -65,7 +65,7 @@ internal sealed class Trace : IDisposable
         model.Context.Tap = trace._tap;
         try
         {
-            using KvCache cache = new(new CachePlan(model.Configuration, model.CacheFormat, ids.Length, Chunk, model.HasMtp));
+            using KvCache cache = model.CreateCache(ids.Length, Chunk);
             for (int position = 0; position < ids.Length; position += Chunk)
             {
                 cancel.ThrowIfCancellationRequested();
@@ -115,18 +115,18 @@ internal sealed class Trace : IDisposable
         ForwardBatch batch = new();
         batch.Add(cache, position, _ids.AsSpan(position, count));
         Tensor states = _model.Trunk(batch, wantBeforeNorm: true, out Tensor? beforeNorm);
-        Copy(states, 0, _states, position, count);
+        states.CopyRowsTo(0, count, _states, position);
         int known = Math.Min(count, _ids.Length - 1 - position);
         if (_mtpStates is not null && known > 0)
         {
             Tensor source = _model.Configuration.MtpTakesNormedState ? states : beforeNorm!;
-            using Tensor input = Tensor.Allocate(source.Type, new Shape(known, source.Columns));
-            Copy(source, 0, input, 0, known);
+            using Tensor input = Tensor.Allocate(source.Type, new Shape(known, source.Columns), source.Device);
+            source.CopyRowsTo(0, known, input, 0);
             batch.Clear();
             batch.Add(cache, position, _ids.AsSpan(position + 1, known));
             Tensor output = _model.Mtp(batch, input);
             cache.SetMtpLength(position + known, position + known);
-            Copy(output, 0, _mtpStates, position, known);
+            output.CopyRowsTo(0, known, _mtpStates, position);
             _model.Context.Workspace.Release(output);
         }
         _model.Context.Workspace.Release(states);
@@ -155,21 +155,14 @@ internal sealed class Trace : IDisposable
         }
     }
 
-    private unsafe void SaveLogits(SafetensorsWriter writer, string name, Tensor states, CancellationToken cancel)
+    private void SaveLogits(SafetensorsWriter writer, string name, Tensor states, CancellationToken cancel)
     {
         for (int row = 0; row < states.Rows; row += LogitRows)
         {
             cancel.ThrowIfCancellationRequested();
             Tensor logits = _model.Logits(states, row, Math.Min(LogitRows, states.Rows - row));
-            writer.Write(name, new ReadOnlySpan<byte>(logits.Data, checked((int)logits.ByteLength)));
+            writer.Write(name, logits.ToBytes());
             _model.Context.Workspace.Release(logits);
         }
-    }
-
-    private static unsafe void Copy(Tensor source, int sourceRow, Tensor target, int targetRow, int count)
-    {
-        long width = (long)source.Columns * source.Type.Size();
-        Buffer.MemoryCopy(
-            source.Data + sourceRow * width, target.Data + targetRow * width, target.ByteLength - targetRow * width, count * width);
     }
 }

@@ -21,9 +21,9 @@ internal sealed class Recording(string name, DType type, int columns)
 
     public IReadOnlyList<byte[]> Pieces => _pieces;
 
-    public unsafe void Add(Tensor rows)
+    public void Add(Tensor rows)
     {
-        _pieces.Add(new ReadOnlySpan<byte>(rows.Data, checked((int)rows.ByteLength)).ToArray());
+        _pieces.Add(rows.ToBytes());
         Rows += rows.Rows;
     }
 

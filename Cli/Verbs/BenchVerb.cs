@@ -94,7 +94,7 @@ internal static class BenchVerb
         BenchResult[] results;
         using (ProgressLine progress = new(terminal, "Measuring:", "rounds"))
             results = run.Measure(ways, (done, total) => progress.Report(done, total));
-        MachineLimits limits = MachineLimits.Measure(settings.Threads, settings.Width, BufferBytes());
+        MachineLimits? limits = settings.OnCpu ? MachineLimits.Measure(settings.Threads, settings.Width, BufferBytes()) : null;
         BenchReport report = new(
             name, model.Context.Kernels.Description, reads, writes, rounds, weights, limits, results[0], results.Length > 1 ? results[1] : null);
         if (settings.Json)

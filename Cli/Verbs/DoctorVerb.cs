@@ -22,7 +22,7 @@ internal static class DoctorVerb
     public static Command Create(Terminal terminal)
     {
         ModelOptions model = new();
-        Command command = new("doctor", "Tells what the machine offers and what would run, checks the kernels against the float64 reference on the small checkpoint, and measures memory and multipliers.");
+        Command command = new("doctor", "Tells what the machine and its devices offer and what would run, checks the kernels against the float64 reference on the small checkpoint, and measures memory and multipliers.");
         model.AddTo(command);
         command.SetAction(parsed =>
         {
@@ -36,7 +36,7 @@ internal static class DoctorVerb
             if (settings.Json)
                 terminal.WriteJson(json =>
                 {
-                    json.WriteString("device", Device.Cpu.Name);
+                    json.WriteString("device", settings.Device);
                     json.WriteString("processor", ProcessorName());
                     json.WriteNumber("processors", Environment.ProcessorCount);
                     json.WriteStartArray("instruction_sets");
@@ -53,11 +53,12 @@ internal static class DoctorVerb
                     json.WriteString("self_test", s_passed[test]);
                     json.WriteNumber("read_bytes_per_second", limits.ReadBytesPerSecond);
                     json.WriteNumber("fma_flops_per_second", limits.FlopsPerSecond);
+                    DoctorDevices.Write(json);
                 });
             else
                 terminal.WriteTable(["", ""],
                 [
-                    ["device", Device.Cpu.Name],
+                    ["device", settings.Device],
                     ["processor", ProcessorName()],
                     ["processors", Quantity.Text($"{Environment.ProcessorCount}")],
                     ["instruction sets", string.Join(", ", sets)],
@@ -71,6 +72,7 @@ internal static class DoctorVerb
                     ["self-test", s_passed[test]],
                     ["memory read", Quantity.Text($"{limits.ReadBytesPerSecond / 1e9:F2} GB/s")],
                     ["multiply-add peak", Quantity.Text($"{limits.FlopsPerSecond / 1e9:F1} GFLOP/s")],
+                    .. DoctorDevices.Rows(),
                 ]);
             return test == 1 ? ExitCode.Defect : ExitCode.Success;
         });

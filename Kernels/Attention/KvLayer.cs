@@ -9,7 +9,7 @@ namespace Mellum2.Managed.Kernels;
 /// scores are one vector) and the values slot by slot ([head][16 slots][dimension]).
 /// Keys and values are rounded to <see cref="Format"/> when they are written, before any attention reads them.
 /// </summary>
-public sealed unsafe class KvLayer : IDisposable
+public sealed class KvLayer : IDisposable
 {
     private readonly TensorAllocator _allocate;
 
@@ -79,8 +79,8 @@ public sealed unsafe class KvLayer : IDisposable
         if (slots <= Slots)
             return;
         Tensor keys = Allocate(slots), values = Allocate(slots);
-        Buffer.MemoryCopy(Keys.Data, keys.Data, keys.ByteLength, Keys.ByteLength);
-        Buffer.MemoryCopy(Values.Data, values.Data, values.ByteLength, Values.ByteLength);
+        Keys.CopyRowsTo(0, Keys.Rows, keys, 0);
+        Values.CopyRowsTo(0, Values.Rows, values, 0);
         Keys.Dispose();
         Values.Dispose();
         (Keys, Values, Slots) = (keys, values, slots);

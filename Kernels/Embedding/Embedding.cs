@@ -12,7 +12,8 @@ public partial interface IForwardKernels
 
     /// <summary>
     /// y[t] = table[ids[t]], exactly (times the scale where there is one). ids I32 [T], table [V, H], y [T, H].
-    /// An id outside of the table is the caller's error and throws <see cref="ArgumentOutOfRangeException"/>.
+    /// An id outside of the table is the caller's error and throws <see cref="ArgumentOutOfRangeException"/>; on a device, whose
+    /// host does not see the ids, it gives a row of NaN.
     /// </summary>
     void Embed(Tensor ids, WeightMatrix table, Tensor y);
 }

@@ -11,10 +11,23 @@ public partial interface IForwardKernels
     WeightMatrix Prepare(ReadOnlySpan<WeightMatrix> parts);
 
     /// <summary>
+    /// Puts the prepared matrices of a layer's experts, of one shape and format, where <see cref="GroupedMatMul"/> finds them: a
+    /// device back end moves them into one block and replaces the elements of <paramref name="experts"/>. Others leave them.
+    /// </summary>
+    void Gather(WeightMatrix[] experts) { }
+
+    /// <summary>
+    /// The F32 vector that <see cref="RmsNorm"/> reads: <paramref name="vector"/> itself, or a copy on the device, after which it
+    /// is disposed of.
+    /// </summary>
+    Tensor PrepareVector(Tensor vector) => vector;
+
+    /// <summary>
     /// y = x·Wᵀ: y[t, n] = Σ_k x[t, k]·W[n, k], x [T, K], W [N, K], y [T, N].
-    /// Each y[t, n] is one chain of fused multiply-adds over rising k that begins at 0, in every back end that computes
-    /// in float32 and for every T: decoding, verifying drafts and prefill give the same bits. Against float64 the error
-    /// is that of such a chain, at most K·2⁻²⁴·Σ|x·W| and about √K·2⁻²⁴ of it in practice.
+    /// On the processor each y[t, n] is one chain of fused multiply-adds over rising k that begins at 0; on a device it is the
+    /// sum, in order, of such chains over 64 columns each. Both hold for every T: decoding, verifying drafts and prefill give the
+    /// same bits on one back end. Against float64 the error is that of a chain, at most K·2⁻²⁴·Σ|x·W| and about √K·2⁻²⁴ of it
+    /// in practice.
     /// </summary>
     void MatMul(Tensor x, WeightMatrix w, Tensor y);
 

@@ -10,6 +10,9 @@ public enum WeightLayout
 
     /// <summary>Panels of output rows as <see cref="SimdKernels{TLanes}"/> reads them.</summary>
     Panels,
+
+    /// <summary>[out, in] on a device, rows filled with zeros up to a multiple of 16 weights.</summary>
+    PaddedRows,
 }
 
 /// <summary>

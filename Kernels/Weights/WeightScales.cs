@@ -21,6 +21,11 @@ public enum ScaleKind
 
     /// <summary>As <see cref="Panel"/>, with one factor for each row of the panel: shape [panels, blocks, panel rows].</summary>
     PanelRow,
+
+    /// <summary>
+    /// A row in a block of 128 columns, or in all columns where there is one block: shape [out, blocks]; on devices.
+    /// </summary>
+    RowBlock,
 }
 
 /// <summary>The factors of a scaled matrix: weight = float32(code) · scale, rounded to float32 once.</summary>

@@ -20,6 +20,9 @@ public sealed class BFloat16Kernels(IForwardKernels kernels, IWorkspace workspac
     public DType ActivationType => kernels.ActivationType;
 
     /// <inheritdoc/>
+    public Device Device => kernels.Device;
+
+    /// <inheritdoc/>
     public string Description => $"{kernels.Description}, products of bfloat16";
 
     /// <inheritdoc/>
@@ -36,6 +39,12 @@ public sealed class BFloat16Kernels(IForwardKernels kernels, IWorkspace workspac
         _tiedHeads.Add(table, rounded);
         return table;
     }
+
+    /// <inheritdoc/>
+    public void Gather(WeightMatrix[] experts) => kernels.Gather(experts);
+
+    /// <inheritdoc/>
+    public Tensor PrepareVector(Tensor vector) => kernels.PrepareVector(vector);
 
     /// <inheritdoc/>
     public WeightMatrix PrepareEmbedding(WeightMatrix table) => kernels.PrepareEmbedding(table);

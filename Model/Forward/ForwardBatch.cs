@@ -17,6 +17,7 @@ public sealed class ForwardBatch
 {
     private BatchSequence[] _sequences = new BatchSequence[4];
     private int[] _ids = new int[64];
+    private int[] _positions = new int[64];
     private int _sequenceCount;
 
     /// <summary>The number of rows.</summary>
@@ -41,19 +42,19 @@ public sealed class ForwardBatch
         if (_sequenceCount == _sequences.Length)
             Array.Resize(ref _sequences, 2 * _sequenceCount);
         if (Count + ids.Length > _ids.Length)
-            Array.Resize(ref _ids, Math.Max(2 * _ids.Length, Count + ids.Length));
+        {
+            int room = Math.Max(2 * _ids.Length, Count + ids.Length);
+            Array.Resize(ref _ids, room);
+            Array.Resize(ref _positions, room);
+        }
         ids.CopyTo(_ids.AsSpan(Count));
+        for (int i = 0; i < ids.Length; i++)
+            _positions[Count + i] = (rotaryPosition ?? position) + i;
         _sequences[_sequenceCount++] = new BatchSequence(new SequenceRows(Count, ids.Length, position), cache, rotaryPosition ?? position);
         Count += ids.Length;
     }
 
-    internal void WriteIds(Tensor target) => Ids.CopyTo(target.Span<int>());
+    internal void WriteIds(Tensor target) => target.Write(Ids);
 
-    internal void WritePositions(Tensor target)
-    {
-        Span<int> positions = target.Span<int>();
-        foreach (BatchSequence sequence in Sequences)
-            for (int i = 0; i < sequence.Rows.Count; i++)
-                positions[sequence.Rows.FirstRow + i] = sequence.RotaryPosition + i;
-    }
+    internal void WritePositions(Tensor target) => target.Write<int>(_positions.AsSpan(0, Count));
 }

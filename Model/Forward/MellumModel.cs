@@ -69,6 +69,12 @@ public sealed class MellumModel : IDisposable
         return longest.Bytes <= SmallCache ? DType.F32 : DType.BF16;
     }
 
+    /// <summary>Keys and values for a sequence, where the kernels have their tensors.</summary>
+    /// <param name="context">The positions that the sequence may have.</param>
+    /// <param name="chunk">The most tokens that one pass adds.</param>
+    public KvCache CreateCache(int context, int chunk) =>
+        new(new CachePlan(Configuration, CacheFormat, context, chunk, HasMtp), allocate: Context.Kernels.Device.Allocate);
+
     /// <summary>
     /// Runs the trunk over the rows of <paramref name="batch"/>, whose positions follow what their caches hold, and counts
     /// them in the caches.
@@ -178,9 +184,15 @@ public sealed class MellumModel : IDisposable
     public ReadOnlySpan<float> ReadRow(Tensor logits, int row)
     {
         int width = logits.Columns;
-        if (logits.Type == DType.F32)
+        bool here = ReferenceEquals(logits.Device, Device.Cpu);
+        if (logits.Type == DType.F32 && here)
             return logits.Span<float>().Slice(row * width, width);
         _row ??= new float[width];
+        if (!here)
+        {
+            logits.Read(_row.AsSpan(0, width), (long)row * width);
+            return _row.AsSpan(0, width);
+        }
         ReadOnlySpan<double> values = logits.Span<double>().Slice(row * width, width);
         for (int i = 0; i < width; i++)
             _row[i] = (float)values[i];
@@ -194,8 +206,8 @@ public sealed class MellumModel : IDisposable
         Context.Kernels.CopyRows(logits, row, one);
         Context.Kernels.LogSumExp(one, lse);
         float result = one.Type == DType.F64
-            ? (float)(one.Span<double>()[token] - lse.Span<double>()[0])
-            : one.Span<float>()[token] - lse.Span<float>()[0];
+            ? (float)(Element<double>(one, token) - Element<double>(lse, 0))
+            : Element<float>(one, token) - Element<float>(lse, 0);
         ReleaseAll(one, lse);
         return result;
     }
@@ -209,6 +221,13 @@ public sealed class MellumModel : IDisposable
 
     /// <inheritdoc/>
     public void Dispose() => _weights.Dispose();
+
+    private static T Element<T>(Tensor tensor, int index) where T : unmanaged
+    {
+        T value = default;
+        tensor.Read(new Span<T>(ref value), index);
+        return value;
+    }
 
     private Tensor RopeTable(Tensor positions, AttentionKind kind)
     {

@@ -25,7 +25,7 @@ public sealed class MtpDrafter : IDrafter
         _model = model;
         _cache = cache;
         _pending = Tensor.Allocate(
-            model.Context.Kernels.ActivationType, new Shape(cache.Plan.Chunk + 1, model.Configuration.HiddenSize));
+            model.Context.Kernels.ActivationType, new Shape(cache.Plan.Chunk + 1, model.Configuration.HiddenSize), model.Context.Kernels.Device);
     }
 
     /// <inheritdoc/>
@@ -45,7 +45,7 @@ public sealed class MtpDrafter : IDrafter
             RunPending(_pendingCount, tokens);
         if (_pendingCount == 0)
             _pendingPosition = position;
-        CopyRows(states, firstRow, count, _pendingCount);
+        states.CopyRowsTo(firstRow, count, _pending, _pendingCount);
         _pendingCount += count;
         int known = Math.Min(_pendingCount, tokens.Length - 1 - _pendingPosition);
         if (known >= Math.Min(16, _pending.Rows - 1))
@@ -120,16 +120,9 @@ public sealed class MtpDrafter : IDrafter
         _model.Context.Release(rows);
         _cache.SetMtpLength(_pendingPosition + count, 0);
         int rest = _pendingCount - count;
-        CopyRows(_pending, count, rest, 0);
+        _pending.CopyRowsTo(count, rest, _pending, 0);
         _pendingPosition += count;
         _pendingCount = rest;
         return states;
-    }
-
-    private unsafe void CopyRows(Tensor source, int firstRow, int count, int targetRow)
-    {
-        long rowBytes = (long)_pending.Columns * _pending.Type.Size();
-        Buffer.MemoryCopy(
-            source.Data + firstRow * rowBytes, _pending.Data + targetRow * rowBytes, _pending.ByteLength - targetRow * rowBytes, count * rowBytes);
     }
 }

@@ -75,7 +75,7 @@ public sealed class TokenDecoder : IDisposable
             throw new InvalidInputException(
                 $"{mostDrafts} tokens per draft were asked for; 0 to {SpeculationOptions.MostDrafts} are possible.");
         int chunk = Math.Max(Math.Min(options.Chunk, options.Context), 2 * mostDrafts + 18);
-        _cache = new KvCache(new CachePlan(model.Configuration, model.CacheFormat, options.Context, chunk, model.HasMtp));
+        _cache = model.CreateCache(options.Context, chunk);
         _drafter = options.CustomDrafter is { } custom ? custom(model, _cache) : kind switch
         {
             DraftKind.Mtp => new MtpDrafter(model, _cache),

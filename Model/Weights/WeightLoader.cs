@@ -50,7 +50,7 @@ public sealed class WeightLoader(ModelConfiguration configuration, IWeightSource
             Embedding = embedding,
             Head = head,
             Layers = layers,
-            FinalNorm = source.OpenVector("model.norm.weight", hidden),
+            FinalNorm = Vector("model.norm.weight", hidden),
             Mtp = mtp,
         };
     }
@@ -61,10 +61,10 @@ public sealed class WeightLoader(ModelConfiguration configuration, IWeightSource
         return new MtpWeights
         {
             Projection = Prepare("mtp.fc.weight", hidden, 2 * hidden),
-            EmbeddingNorm = source.OpenVector("mtp.pre_fc_norm_embedding.weight", hidden),
-            StateNorm = source.OpenVector("mtp.pre_fc_norm_hidden.weight", hidden),
+            EmbeddingNorm = Vector("mtp.pre_fc_norm_embedding.weight", hidden),
+            StateNorm = Vector("mtp.pre_fc_norm_hidden.weight", hidden),
             Layer = LoadLayer(ModelConfiguration.MtpLayerPrefix, configuration.MtpMlpLayerType),
-            FinalNorm = source.OpenVector("mtp.norm.weight", hidden),
+            FinalNorm = Vector("mtp.norm.weight", hidden),
         };
     }
 
@@ -82,6 +82,8 @@ public sealed class WeightLoader(ModelConfiguration configuration, IWeightSource
             down = new WeightMatrix[configuration.ExpertCount];
             for (int e = 0; e < gateUp.Length; e++)
                 (gateUp[e], down[e]) = LoadMlp($"{prefix}mlp.experts.{e}.", configuration.ExpertSize);
+            kernels.Gather(gateUp);
+            kernels.Gather(down);
         }
         else
         {
@@ -90,14 +92,14 @@ public sealed class WeightLoader(ModelConfiguration configuration, IWeightSource
         }
         return new LayerWeights
         {
-            InputNorm = source.OpenVector(prefix + "input_layernorm.weight", hidden),
+            InputNorm = Vector(prefix + "input_layernorm.weight", hidden),
             Query = Prepare(attention + "q_proj.weight", queries, hidden),
             Key = Prepare(attention + "k_proj.weight", keys, hidden),
             Value = Prepare(attention + "v_proj.weight", keys, hidden),
             Output = Prepare(attention + "o_proj.weight", hidden, queries),
-            QueryNorm = source.OpenVector(attention + "q_norm.weight", dimension),
-            KeyNorm = source.OpenVector(attention + "k_norm.weight", dimension),
-            PostAttentionNorm = source.OpenVector(prefix + "post_attention_layernorm.weight", hidden),
+            QueryNorm = Vector(attention + "q_norm.weight", dimension),
+            KeyNorm = Vector(attention + "k_norm.weight", dimension),
+            PostAttentionNorm = Vector(prefix + "post_attention_layernorm.weight", hidden),
             Router = router,
             GateUp = gateUp,
             Down = down,
@@ -110,6 +112,8 @@ public sealed class WeightLoader(ModelConfiguration configuration, IWeightSource
         using WeightMatrix up = source.OpenMatrix(prefix + "up_proj.weight", intermediate, configuration.HiddenSize);
         return (kernels.Prepare([gate, up]), Prepare(prefix + "down_proj.weight", configuration.HiddenSize, intermediate));
     }
+
+    private Tensor Vector(string name, int length) => kernels.PrepareVector(source.OpenVector(name, length));
 
     private WeightMatrix Prepare(string name, int rows, int columns)
     {

@@ -18,12 +18,12 @@ internal sealed record AttentionCase(int Heads, int KvHeads, int Dimension, int 
     /// <param name="steps">How the rows of q are divided into calls.</param>
     /// <param name="ring">The slots of a ring, or 0 for a cache that grows.</param>
     /// <param name="spoil">What unwritten slots hold.</param>
-    public unsafe (double[] Output, double[] LogSumExp) Run(
+    public (double[] Output, double[] LogSumExp) Run(
         IForwardKernels kernels, float[] q, int cached, IEnumerable<int> steps, int ring = 0, double spoil = double.NaN)
     {
         int columns = Heads * Dimension, kvColumns = KvHeads * Dimension, rows = q.Length / columns, total = cached + rows;
         DType format = kernels.ActivationType == DType.F64 && !BFloat16 ? DType.F64 : BFloat16 ? DType.BF16 : DType.F32;
-        using KvLayer cache = new(KvHeads, Dimension, format, ring > 0 ? ring : 1);
+        using KvLayer cache = new(KvHeads, Dimension, format, ring > 0 ? ring : 1, kernels.Device.Allocate);
         Fill(cache, 0, cache.Slots, spoil);
         using Tensor k = kernels.Input(new Shape(total, kvColumns), K.AsSpan(0, total * kvColumns));
         using Tensor v = kernels.Input(new Shape(total, kvColumns), V.AsSpan(0, total * kvColumns));
@@ -59,18 +59,17 @@ internal sealed record AttentionCase(int Heads, int KvHeads, int Dimension, int 
     }
 
     /// <summary>Fills the slots from <paramref name="begin"/> up to <paramref name="end"/> with one number.</summary>
-    internal static unsafe void Fill(KvLayer cache, int begin, int end, double value)
+    internal static void Fill(KvLayer cache, int begin, int end, double value)
     {
+        int elements = (end - begin) * cache.Heads * cache.Dimension;
+        long first = (long)begin * cache.Heads * cache.Dimension;
         foreach (Tensor tensor in new[] { cache.Keys, cache.Values })
         {
-            for (long i = (long)begin * cache.Heads * cache.Dimension; i < (long)end * cache.Heads * cache.Dimension; i++)
+            switch (tensor.Type)
             {
-                switch (tensor.Type)
-                {
-                    case DType.F64: tensor.Pointer<double>()[i] = value; break;
-                    case DType.F32: tensor.Pointer<float>()[i] = (float)value; break;
-                    default: tensor.Pointer<ushort>()[i] = Engine.BFloat16.FromSingle((float)value).Bits; break;
-                }
+                case DType.F64: tensor.Write<double>(Enumerable.Repeat(value, elements).ToArray(), first); break;
+                case DType.F32: tensor.Write<float>(Enumerable.Repeat((float)value, elements).ToArray(), first); break;
+                default: tensor.Write<ushort>(Enumerable.Repeat(Engine.BFloat16.FromSingle((float)value).Bits, elements).ToArray(), first); break;
             }
         }
     }

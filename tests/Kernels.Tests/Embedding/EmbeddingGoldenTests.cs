@@ -14,7 +14,7 @@ public class EmbeddingGoldenTests
         GoldenCase golden = GoldenManifest.Numerics("embedding")[name];
         using WeightMatrix stored = WeightMatrix.RowMajor("w", Tensor.From(DType.F32, Shape.Of(golden["w"].Shape), golden["w"].Span<float>()));
         using WeightMatrix table = kernels.PrepareEmbedding(stored);
-        using Tensor ids = Activations.Integers(Shape.Of(golden["ids"].Shape), golden["ids"].Integers());
+        using Tensor ids = kernels.Integers(Shape.Of(golden["ids"].Shape), golden["ids"].Integers());
         using Tensor y = kernels.Output(Shape.Of(golden["y"].Shape));
         kernels.Embed(ids, table, y);
         golden["y"].Check(y.Read());

@@ -13,7 +13,7 @@ public class RmsNormGoldenTests
         IForwardKernels kernels = BackEnds.Get(backEnd);
         GoldenCase golden = GoldenManifest.Numerics("norms")[name];
         using Tensor x = kernels.Input(Shape.Of(golden["x"].Shape), golden["x"].Singles());
-        using Tensor w = Activations.Singles(Shape.Of(golden["w"].Shape), golden["w"].Singles());
+        using Tensor w = kernels.Singles(Shape.Of(golden["w"].Shape), golden["w"].Singles());
         using Tensor y = kernels.Output(x.Shape);
         kernels.RmsNorm(x, w, (float)golden.Number("eps"), y);
         golden["y"].Check(y.Read());

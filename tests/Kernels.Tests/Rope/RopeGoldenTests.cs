@@ -21,7 +21,7 @@ public class RopeGoldenTests
         RopeParameters parameters = Parameters(golden);
         int[] positions = golden["positions"].Integers();
         int half = parameters.Dimension / 2;
-        using Tensor p = Activations.Integers(new Shape(positions.Length), positions);
+        using Tensor p = kernels.Integers(new Shape(positions.Length), positions);
         using Tensor table = kernels.Output(new Shape(positions.Length, 2 * half));
         kernels.RopeTable(p, parameters, table);
         double[] rows = table.Read();

@@ -24,14 +24,15 @@ public class MoeGoldenTests
             return;
         golden["probs"].Check(probabilities);
 
-        using Tensor pairs = Activations.Integers(new Shape(rows, k), [.. chosen.Select(e => (int)e)]);
-        using Tensor offsets = Activations.Integers(new Shape(experts + 1));
-        using Tensor order = Activations.Integers(new Shape(rows * k)), place = Activations.Integers(new Shape(rows * k));
+        using Tensor pairs = kernels.Integers(new Shape(rows, k), [.. chosen.Select(e => (int)e)]);
+        using Tensor offsets = kernels.Integers(new Shape(experts + 1));
+        using Tensor order = kernels.Integers(new Shape(rows * k)), place = kernels.Integers(new Shape(rows * k));
         kernels.Dispatch(pairs, offsets, order, place);
-        golden["offsets"].CheckCodes<int>(offsets.Span<int>());
-        golden["counts"].CheckCodes<int>([.. Enumerable.Range(0, experts).Select(e => offsets.Span<int>()[e + 1] - offsets.Span<int>()[e])]);
-        golden["sort_order"].CheckCodes<int>(order.Span<int>());
-        golden["sort_pos"].CheckCodes<int>(place.Span<int>());
+        int[] bounds = offsets.ReadIntegers();
+        golden["offsets"].CheckCodes<int>(bounds);
+        golden["counts"].CheckCodes<int>([.. Enumerable.Range(0, experts).Select(e => bounds[e + 1] - bounds[e])]);
+        golden["sort_order"].CheckCodes<int>(order.ReadIntegers());
+        golden["sort_pos"].CheckCodes<int>(place.ReadIntegers());
 
         using Tensor x = kernels.Input(new Shape(rows, experts), logits), lse = kernels.Output(new Shape(rows));
         kernels.LogSumExp(x, lse);
@@ -53,11 +54,13 @@ public class MoeGoldenTests
         WeightMatrix[] gateUp = [.. Enumerable.Range(0, count).Select(e => Stack(kernels, golden["wg"], golden["wu"], e, inner, hidden))];
         WeightMatrix[] down = [.. Enumerable.Range(0, count).Select(e => Matrix(kernels, golden["wd"], e, hidden, inner))];
 
+        kernels.Gather(gateUp);
+        kernels.Gather(down);
         using Tensor x = kernels.Input(new Shape(rows, hidden), golden["x"].Singles());
         using Tensor logits = kernels.Output(new Shape(rows, count)), probabilities = kernels.Output(new Shape(rows, count));
         using Tensor weights = kernels.Output(new Shape(rows, k)), y = kernels.Output(new Shape(rows, hidden));
-        using Tensor chosen = Activations.Integers(new Shape(rows, k)), offsets = Activations.Integers(new Shape(count + 1));
-        using Tensor order = Activations.Integers(new Shape(pairs)), place = Activations.Integers(new Shape(pairs));
+        using Tensor chosen = kernels.Integers(new Shape(rows, k)), offsets = kernels.Integers(new Shape(count + 1));
+        using Tensor order = kernels.Integers(new Shape(pairs)), place = kernels.Integers(new Shape(pairs));
         using Tensor both = kernels.Output(new Shape(pairs, 2 * inner)), activated = kernels.Output(new Shape(pairs, inner));
         using Tensor results = kernels.Output(new Shape(pairs, hidden));
         kernels.MatMul(x, router, logits);
@@ -68,7 +71,7 @@ public class MoeGoldenTests
         kernels.GroupedMatMul(activated, null, 1, offsets, down, results);
         kernels.Combine(results, place, weights, y);
         golden["logits"].Check(logits.Read());
-        golden["topk_ids"].CheckCodes<int>(chosen.Span<int>());
+        golden["topk_ids"].CheckCodes<int>(chosen.ReadIntegers());
         golden["out"].Check(y.Read());
         foreach (WeightMatrix matrix in gateUp.Concat(down))
             matrix.Dispose();

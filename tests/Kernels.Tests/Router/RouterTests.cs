@@ -10,7 +10,7 @@ public class RouterTests
     {
         using Tensor x = kernels.Input(new Shape(rows, experts), logits);
         using Tensor p = kernels.Output(new Shape(rows, experts)), weights = kernels.Output(new Shape(rows, k));
-        using Tensor chosen = Activations.Integers(new Shape(rows, k));
+        using Tensor chosen = kernels.Integers(new Shape(rows, k));
         using Tensor? b = bias is null ? null : kernels.Input(new Shape(experts), bias);
         kernels.Route(x, k, renormalize, p, chosen, weights, b);
         return (p.Read(), chosen.Read(), weights.Read());

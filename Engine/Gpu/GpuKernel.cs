@@ -1,0 +1,68 @@
+using System.Reflection;
+using ILGPU;
+using ILGPU.Runtime;
+
+namespace Mellum2.Managed.Engine;
+
+/// <summary>What a check of generated code needs to know about a kernel.</summary>
+internal interface IGpuKernel
+{
+    /// <summary>The name for messages and tables.</summary>
+    string Name { get; }
+
+    /// <summary>The kernel.</summary>
+    MethodInfo Method { get; }
+}
+
+/// <summary>
+/// A kernel with explicit groups that takes one struct of views and numbers. It is compiled for the device at its first run
+/// and kept (ILGPU's own cache may forget it).
+/// </summary>
+/// <param name="name">The name for messages and tables.</param>
+/// <param name="kernel">A static method.</param>
+internal sealed class GpuKernel<T>(string name, Action<T> kernel) : IGpuKernel where T : struct
+{
+    // CUDA's limit for every dimension of a grid but the first.
+    private const int MostGroupsY = 65535;
+
+    private Action<AcceleratorStream, KernelConfig, T>? _launch;
+
+    /// <inheritdoc/>
+    public string Name => name;
+
+    /// <inheritdoc/>
+    public MethodInfo Method => kernel.Method;
+
+    /// <summary>Queues the kernel on a grid of <paramref name="x"/> × <paramref name="y"/> groups; none is no launch.</summary>
+    /// <exception cref="InvalidInputException">It does not compile on this device, or the device fails.</exception>
+    public void Run(GpuDevice device, int x, int y, int threads, in T arguments)
+    {
+        if (x == 0 || y == 0)
+            return;
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(y, MostGroupsY);
+        _launch ??= Compile(device);
+        try
+        {
+            _launch(device.Queue, new KernelConfig(new Index3D(x, y, 1), new Index3D(threads, 1, 1)), arguments);
+        }
+        catch (AcceleratorException e)
+        {
+            throw new InvalidInputException(
+                $"The kernel {name} failed on the device {device.Name} ({device.Description.Model}): {GpuDevice.FirstLine(e)}", e);
+        }
+        device.Launches++;
+    }
+
+    private Action<AcceleratorStream, KernelConfig, T> Compile(GpuDevice device)
+    {
+        try
+        {
+            return device.Accelerator.LoadKernel(kernel);
+        }
+        catch (Exception e) when (e is not InvalidInputException)
+        {
+            throw new InvalidInputException(
+                $"The kernel {name} does not compile for the device {device.Name} ({device.Description.Model}): {GpuDevice.FirstLine(e)}", e);
+        }
+    }
+}

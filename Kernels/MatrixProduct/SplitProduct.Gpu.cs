@@ -1,0 +1,69 @@
+using ILGPU;
+
+namespace Mellum2.Managed.Kernels;
+
+public sealed partial class GpuKernels
+{
+    // A group makes 4 outputs of up to 4 rows. Sixteen lanes share a row of weights: each takes whole blocks of 64 columns, and
+    // the blocks' sums are added in order.
+    private const int SplitOutputs = 4;
+    private const int SplitRows = 4;
+    private const int SplitLanes = 16;
+
+    /// <summary>Products for few rows: every weight is read once for four rows.</summary>
+    private static void SplitProductKernel<TWord>(ProductArguments a) where TWord : struct, IWeightWord
+    {
+        ArrayView<float> sums = SharedMemory.Allocate<float>(SplitOutputs * SplitRows * SplitLanes);
+        RowTile tile = a.Rows.Find(Grid.IdxY, SplitRows);
+        if (tile.End <= tile.Begin)
+            return;
+        int columns = a.Weights.Columns, lane = Group.IdxX % SplitLanes, local = Group.IdxX / SplitLanes;
+        int output = Grid.IdxX * SplitOutputs + local;
+        // Threads without an output or a row do the work of the last one, and do not write.
+        int clamped = output < a.Weights.Rows ? output : a.Weights.Rows - 1, last = tile.End - 1;
+        long weightRow = (long)tile.Expert * a.Weights.Rows + clamped;
+        long words = weightRow * a.Weights.RowWords;
+        long x0 = (long)a.Rows.Source(tile.Begin) * columns;
+        long x1 = (long)a.Rows.Source(IntrinsicMath.Min(tile.Begin + 1, last)) * columns;
+        long x2 = (long)a.Rows.Source(IntrinsicMath.Min(tile.Begin + 2, last)) * columns;
+        long x3 = (long)a.Rows.Source(IntrinsicMath.Min(tile.Begin + 3, last)) * columns;
+        int blocks = (columns + ProductBlock - 1) / ProductBlock;
+        float total = 0;
+        for (int round = 0; round < blocks; round += SplitLanes)
+        {
+            int block = round + lane, begin = block * ProductBlock, end = IntrinsicMath.Min(begin + ProductBlock, columns);
+            float scale = block < blocks ? a.Weights.Scale(weightRow, begin) : 0f;
+            float s0 = 0, s1 = 0, s2 = 0, s3 = 0;
+            for (int k = begin; k < end; k += TWord.Count)
+            {
+                uint word = a.Weights.Words[words + k / TWord.Count];
+                for (int i = 0; i < TWord.Count; i++)
+                {
+                    if (k + i < end)
+                    {
+                        float weight = TWord.Decode(word, i) * scale;
+                        s0 = a.X[x0 + k + i] * weight + s0;
+                        s1 = a.X[x1 + k + i] * weight + s1;
+                        s2 = a.X[x2 + k + i] * weight + s2;
+                        s3 = a.X[x3 + k + i] * weight + s3;
+                    }
+                }
+            }
+            int place = local * SplitRows * SplitLanes + lane;
+            sums[place] = s0;
+            sums[place + SplitLanes] = s1;
+            sums[place + 2 * SplitLanes] = s2;
+            sums[place + 3 * SplitLanes] = s3;
+            Group.Barrier();
+            if (lane < SplitRows)
+            {
+                int count = IntrinsicMath.Min(SplitLanes, blocks - round);
+                for (int i = 0; i < count; i++)
+                    total += sums[(local * SplitRows + lane) * SplitLanes + i];
+            }
+            Group.Barrier();
+        }
+        if (lane < SplitRows && tile.Begin + lane < tile.End && output < a.Weights.Rows)
+            a.Y[(long)(tile.Begin + lane) * a.Weights.Rows + output] = total;
+    }
+}

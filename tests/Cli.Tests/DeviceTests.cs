@@ -1,0 +1,59 @@
+using System.Text.Json;
+
+namespace Mellum2.Managed.Cli.Tests;
+
+public sealed class DeviceTests
+{
+    [Fact]
+    public void Doctor_lists_devices_and_says_why_others_are_missing()
+    {
+        JsonElement json = CommandRun.Of("doctor", "--json").Succeeded().Json;
+        JsonElement emulator = json.GetProperty("devices").EnumerateArray().Single(device => device.GetProperty("name").GetString() == "emulator:0");
+        Assert.True(emulator.GetProperty("usable").GetBoolean());
+        Assert.Equal("cpu", json.GetProperty("device").GetString());
+        bool cuda = json.GetProperty("devices").EnumerateArray().Any(device => device.GetProperty("name").GetString()!.StartsWith("cuda", StringComparison.Ordinal));
+        Assert.Equal(!cuda, json.GetProperty("missing_devices").EnumerateArray().Any(line => line.GetString()!.StartsWith("CUDA", StringComparison.Ordinal)));
+    }
+
+    [Fact]
+    public void A_device_that_is_not_there_is_one_sentence()
+    {
+        CommandRun run = CommandRun.Of("generate", "--device", "cuda:99", "--prompt", "a");
+        Assert.Equal(ExitCode.InvalidInput, run.Code);
+        Assert.Contains("\"cuda:99\"", run.Sentence, StringComparison.Ordinal);
+        Assert.DoesNotContain('\n', run.Sentence);
+    }
+
+    [Fact]
+    public void The_reference_kernels_run_on_the_processor_alone()
+    {
+        CommandRun run = CommandRun.Of("generate", "--device", "emulator", "--reference", "--prompt", "a");
+        Assert.NotEqual(ExitCode.Success, run.Code);
+        Assert.Contains("emulator:0", run.Sentence, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_trace_on_a_device_is_the_trace_of_the_processor_up_to_rounding()
+    {
+        using TemporaryFolder folder = new();
+        string model = Managed.Tests.GoldenFolder.Find("models", "tiny");
+        string[] files = [.. new[] { "cpu", "emulator" }.Select(device =>
+        {
+            string file = Path.Combine(folder.Path, device + ".safetensors");
+            CommandRun.Of("trace", "--model", model, "--device", device, "--prompt-ids", "5", "--output", file).Succeeded();
+            return file;
+        })];
+        byte[] left = File.ReadAllBytes(files[0]), right = File.ReadAllBytes(files[1]);
+        Assert.Equal(left.Length, right.Length);
+        int header = 8 + (int)BitConverter.ToInt64(left);
+        Assert.Equal(left[..header], right[..header]);
+        // The first four bytes behind the header are the id; then come float32 numbers and router choices.
+        int close = 0, numbers = (left.Length - header) / 4;
+        for (int i = 0; i < numbers; i++)
+        {
+            float a = BitConverter.ToSingle(left, header + 4 * i), b = BitConverter.ToSingle(right, header + 4 * i);
+            close += MathF.Abs(a - b) <= 1e-4f * (1 + MathF.Abs(a)) ? 1 : 0;
+        }
+        Assert.Equal(numbers, close);
+    }
+}

@@ -1,0 +1,44 @@
+using System.Reflection;
+
+namespace Mellum2.Managed.Gpu.Tests;
+
+/// <summary>
+/// Every kernel as PTX and as OpenCL, without a device: what ILGPU's emulator, which runs the C# code itself, cannot tell. A
+/// failed compilation spoils its context, so each has its own.
+/// </summary>
+public sealed class CodeGenerationTests
+{
+    public static IEnumerable<object[]> Kernels() => TestDevices.Get("emulator:0").All.Select(kernel => new object[] { kernel.Name });
+
+    [Theory]
+    [MemberData(nameof(Kernels))]
+    public void Becomes_PTX_for_every_generation_of_GPUs(string name)
+    {
+        foreach ((int major, int minor) in new[] { (8, 0), (8, 9), (9, 0) })
+        {
+            string text = KernelText.Ptx(Find(name), major, minor);
+            Assert.Contains($".target sm_{major}{minor}", text, StringComparison.Ordinal);
+            Assert.Contains(".visible .entry", text, StringComparison.Ordinal);
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Kernels))]
+    public void Becomes_OpenCL_without_half_precision_and_subgroups(string name)
+    {
+        string text = KernelText.OpenCl(Find(name));
+        Assert.Contains("kernel void", text, StringComparison.Ordinal);
+        foreach (string word in new[] { "half", "sub_group", "intel" })
+            Assert.DoesNotContain(word, text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void No_kernel_is_left_out()
+    {
+        int fields = typeof(GpuKernels).GetFields(BindingFlags.Instance | BindingFlags.NonPublic).Count(field =>
+            field.FieldType.IsGenericType && field.FieldType.Name.Contains("Kernel", StringComparison.Ordinal));
+        Assert.Equal(fields, TestDevices.Get("emulator:0").All.Select(kernel => kernel.Name.Split('/')[0]).Distinct().Count());
+    }
+
+    internal static MethodInfo Find(string name) => TestDevices.Get("emulator:0").All.Single(kernel => kernel.Name == name).Method;
+}

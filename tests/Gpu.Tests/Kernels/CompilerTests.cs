@@ -1,0 +1,66 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Text.RegularExpressions;
+
+namespace Mellum2.Managed.Gpu.Tests;
+
+/// <summary>What other people's compilers say to the kernels' PTX and OpenCL, where this machine has them.</summary>
+public sealed partial class CompilerTests
+{
+    private static readonly (int Major, int Minor)[] s_architectures = [(8, 0), (8, 9), (9, 0)];
+
+    public static IEnumerable<object[]> Kernels() => CodeGenerationTests.Kernels();
+
+    [ToolTheory("ptxas")]
+    [MemberData(nameof(Kernels))]
+    public void Ptxas_needs_no_stack_no_spills_and_no_more_registers_than_the_budget(string name)
+    {
+        string[] row = Table().Single(row => row[0] == name);
+        int budget = int.Parse(row[^1], CultureInfo.InvariantCulture);
+        foreach ((int major, int minor) in s_architectures)
+        {
+            string said = Run("ptxas", KernelText.Ptx(CodeGenerationTests.Find(name), major, minor), ".ptx", $"-arch=sm_{major}{minor}", "-v", "-o", "/dev/null");
+            Assert.Contains("0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads", said, StringComparison.Ordinal);
+            int registers = int.Parse(Registers().Match(said).Groups[1].Value, CultureInfo.InvariantCulture);
+            Assert.True(registers <= budget, $"{name} needs {registers} registers on sm_{major}{minor}; its budget in registers.txt is {budget}.");
+        }
+    }
+
+    [ToolTheory("clang")]
+    [MemberData(nameof(Kernels))]
+    public void Clang_accepts_the_OpenCL(string name) => Run(
+        "clang", KernelText.OpenCl(CodeGenerationTests.Find(name)), ".cl",
+        "-x", "cl", "-cl-std=CL3.0", "-target", "spir64", "-cl-ext=+all", "-Xclang", "-finclude-default-header", "-fsyntax-only", "-w");
+
+    [Fact]
+    public void The_table_of_registers_has_every_kernel_once() => Assert.Equal(
+        Kernels().Select(kernel => (string)kernel[0]).Order(StringComparer.Ordinal), Table().Select(row => row[0]).Order(StringComparer.Ordinal));
+
+    private static IEnumerable<string[]> Table() =>
+        File.ReadLines(Path.Combine(AppContext.BaseDirectory, "registers.txt")).Where(line => !line.StartsWith('#')).Select(line => line.Split(' '));
+
+    /// <summary>What a program writes about a text.</summary>
+    private static string Run(string program, string text, string extension, params string[] arguments)
+    {
+        string file = Path.ChangeExtension(Path.GetTempFileName(), extension);
+        try
+        {
+            File.WriteAllText(file, text);
+            ProcessStartInfo start = new(ToolTheoryAttribute.Find(program)!, [.. arguments, file]) { RedirectStandardError = true, RedirectStandardOutput = true };
+            using Process process = Process.Start(start)!;
+            Task<string> output = process.StandardOutput.ReadToEndAsync();
+            string said = process.StandardError.ReadToEnd() + output.Result;
+            process.WaitForExit();
+            Assert.True(process.ExitCode == 0, said);
+            return said;
+        }
+        finally
+        {
+            File.Delete(file);
+            File.Delete(Path.ChangeExtension(file, ".tmp"));
+        }
+    }
+
+    [GeneratedRegex(@"Used (\d+) registers")]
+    private static partial Regex Registers();
+}

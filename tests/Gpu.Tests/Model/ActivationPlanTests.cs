@@ -1,0 +1,38 @@
+using Mellum2.Managed.Model;
+using Mellum2.Managed.Tests;
+
+namespace Mellum2.Managed.Gpu.Tests;
+
+public sealed class ActivationPlanTests
+{
+    public static IEnumerable<object[]> Folders() =>
+        Directory.GetDirectories(GoldenFolder.Find("models")).Select(folder => new object[] { Path.GetFileName(folder) });
+
+    [Theory]
+    [MemberData(nameof(Folders))]
+    public void Is_more_than_a_run_takes_and_not_much_more(string folder)
+    {
+        const int Rows = 200;
+        ModelConfiguration configuration = ModelConfiguration.Load(GoldenFolder.Find("models", folder));
+        using WorkerPool pool = new(1);
+        using Checkpoint checkpoint = Checkpoint.Open(GoldenFolder.Find("models", folder));
+        bool withMtp = checkpoint.Validate(configuration);
+        IForwardKernels kernels = SimdKernels.Create(pool);
+        using PooledWorkspace workspace = new();
+        using MellumModel model = new(
+            configuration, new WeightLoader(configuration, checkpoint, kernels).Load(withMtp), new ForwardContext(kernels, workspace));
+        using TokenDecoder decoder = new(model, new DecoderOptions
+        {
+            Context = Rows + 8,
+            Chunk = Rows,
+            Sampler = StandardSampler.Create(SamplerOptions.Greedy, configuration.VocabularySize),
+            Speculation = withMtp ? new SpeculationOptions(DraftKind.Mtp, 3) : SpeculationOptions.Off,
+        });
+        decoder.Prefill(new int[Rows]);
+        decoder.TryNext(out _);
+        decoder.TryNext(out _);
+        // Passes of one and of four rows have memory of their own beside that of the prefill.
+        long plan = ActivationPlan.Bytes(configuration, Rows + 5, 5, withMtp);
+        Assert.InRange(plan, workspace.ByteLength, 3 * workspace.ByteLength);
+    }
+}
