@@ -31,7 +31,7 @@ public static class BackEnds
     internal static Tensor Input(this IForwardKernels kernels, Shape shape, ReadOnlySpan<float> values)
     {
         Tensor tensor = Tensor.Allocate(kernels.ActivationType, shape);
-        Write(tensor, values);
+        WriteSingles(tensor, values);
         return tensor;
     }
 
@@ -42,7 +42,7 @@ public static class BackEnds
     internal static Tensor Zeros(this IForwardKernels kernels, Shape shape) => Tensor.Allocate(kernels.ActivationType, shape);
 
     /// <summary>Overwrites a tensor of F32 or F64.</summary>
-    internal static void Write(this Tensor tensor, ReadOnlySpan<float> values)
+    internal static void WriteSingles(this Tensor tensor, ReadOnlySpan<float> values)
     {
         for (int i = 0; i < values.Length; i++)
         {

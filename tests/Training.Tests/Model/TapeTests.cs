@@ -27,7 +27,7 @@ public sealed class TapeTests
         // The norms come first, then all sums: their backward needs a gradient for every norm, and sets its own results free.
         using Chain chain = new();
         Tensor x = chain.Workspace.Rent(DType.F32, new Shape(Rows, Columns)), sum = x;
-        x.Write(new Random(1).Normal(Rows * Columns));
+        x.WriteSingles(new Random(1).Normal(Rows * Columns));
         Tensor[] normed = [.. Enumerable.Range(0, Depth).Select(_ => chain.Norm(x))];
         foreach (Tensor y in normed)
         {
@@ -59,7 +59,7 @@ public sealed class TapeTests
         using Tape tape = new(SimdKernels.Create(pool), workspace);
         using Tensor x = Tensor.Allocate(DType.F32, new Shape(2, 3)), weight = Tensor.Allocate(DType.F32, new Shape(3)), gradient = Tensor.Allocate(DType.F32, new Shape(3));
         weight.Span<float>().Fill(1);
-        x.Write([1, 2, 3, 4, 5, 6]);
+        x.WriteSingles([1, 2, 3, 4, 5, 6]);
         tape.Register(weight, gradient);
         double[] Gradient(bool twice)
         {
@@ -69,7 +69,7 @@ public sealed class TapeTests
             if (twice)
                 tape.Add(y, y, sum);
             Tensor result = twice ? sum : y, dy = tape.Rent(result);
-            dy.Write([1, -2, 3, 0.5f, 0.25f, -1]);
+            dy.WriteSingles([1, -2, 3, 0.5f, 0.25f, -1]);
             tape.AddGradient(result, dy);
             tape.Backward();
             workspace.Reset();
@@ -101,7 +101,7 @@ public sealed class TapeTests
         public void Forward()
         {
             Tensor x = Workspace.Rent(DType.F32, new Shape(Rows, Columns));
-            x.Write(new Random(1).Normal(Rows * Columns));
+            x.WriteSingles(new Random(1).Normal(Rows * Columns));
             for (int i = 0; i < Depth; i++)
             {
                 Tensor y = Norm(x);
@@ -123,7 +123,7 @@ public sealed class TapeTests
         public void Backward(Tensor result)
         {
             Tensor gradient = Tape.Rent(result);
-            gradient.Write(new Random(2).Normal(Rows * Columns));
+            gradient.WriteSingles(new Random(2).Normal(Rows * Columns));
             Tape.AddGradient(result, gradient);
             Tape.Backward();
             Workspace.Reset();

@@ -29,7 +29,7 @@ public class AdamWGoldenTests
             int steps = golden.Integer("steps");
             for (int t = 1; t <= steps; t++)
             {
-                gradient.Write(golden[$"g{parameter}{t}"].Singles());
+                gradient.WriteSingles(golden[$"g{parameter}{t}"].Singles());
                 optimizer.Step(golden.Number("lr"), t);
                 golden[$"{parameter}{t}"].Check(weight.Read());
             }

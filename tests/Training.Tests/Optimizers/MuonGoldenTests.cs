@@ -107,7 +107,7 @@ public class MuonGoldenTests
         {
             foreach (OptimizerParameter parameter in _parameters)
             {
-                parameter.Gradient.Write(gradient[..(int)parameter.Gradient.Count]);
+                parameter.Gradient.WriteSingles(gradient[..(int)parameter.Gradient.Count]);
                 gradient = gradient[(int)parameter.Gradient.Count..];
             }
             _muon.Step(_learningRate);

@@ -142,7 +142,7 @@ public class TrainingOptimizerTests
             {
                 Random random = new(step);
                 foreach (OptimizerParameter parameter in Parameters)
-                    parameter.Gradient.Write(random.Normal(parameter.Gradient.Count, 1e-2));
+                    parameter.Gradient.WriteSingles(random.Normal(parameter.Gradient.Count, 1e-2));
                 Assert.False(Optimizer.Step(1e-2).Skipped);
                 Assert.Equal(step, Optimizer.StepCount);
             }

@@ -241,7 +241,7 @@ public sealed class TapeProductsTests
             {
                 Y = y.Read();
                 Tensor dy = Tape.Rent(y);
-                dy.Write([.. Dy.Values.Select(value => (float)value)]);
+                dy.WriteSingles([.. Dy.Values.Select(value => (float)value)]);
                 Tape.AddGradient(y, dy);
             }
             Tape.Backward();
