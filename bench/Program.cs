@@ -1,5 +1,6 @@
 using BenchmarkDotNet.Running;
 using Mellum2.Managed.Bench;
+using Mellum2.Managed.Engine;
 
 // Comparisons with rivals and floors run interleaved in one process; "micro" hands over to BenchmarkDotNet.
 (string Name, string What, Action<string[]> Run)[] benches =
@@ -25,8 +26,16 @@ foreach (var bench in benches)
 {
     if (bench.Name != name)
         continue;
-    bench.Run(args[1..]);
-    return 0;
+    try
+    {
+        bench.Run(args[1..]);
+        return 0;
+    }
+    catch (InvalidInputException e)
+    {
+        Console.Error.WriteLine(e.Message);
+        return 1;
+    }
 }
 Console.Error.WriteLine("Usage: dotnet run -c Release --project bench -- NAME [options] [--json]");
 foreach (var bench in benches)

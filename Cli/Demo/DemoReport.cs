@@ -14,7 +14,7 @@ internal sealed class DemoReport(DemoCorpus corpus, TokenizerTrainingReport toke
     private const int Drafts = 1;
 
     private EvaluationMetrics? _first;
-    private EvaluationMetrics? _last;
+    private EvaluationMetrics? _best;
     private TrainingPlan? _plan;
     private TrainingSummary? _summary;
     private BenchResult? _plain;
@@ -32,7 +32,8 @@ internal sealed class DemoReport(DemoCorpus corpus, TokenizerTrainingReport toke
     /// <summary>The best weights.</summary>
     public string Checkpoint { get; private set; } = "";
 
-    public void Evaluated(EvaluationMetrics evaluation) => (_first, _last) = (_first ?? evaluation, evaluation);
+    public void Evaluated(EvaluationMetrics evaluation) =>
+        (_first, _best) = (_first ?? evaluation, evaluation.IsBest ? evaluation : _best);
 
     public void Trained(TrainingPlan plan, TrainingSummary summary, string checkpoint) => (_plan, _summary, Checkpoint) = (plan, summary, checkpoint);
 
@@ -56,13 +57,13 @@ internal sealed class DemoReport(DemoCorpus corpus, TokenizerTrainingReport toke
         yield return ["tokenizer", Quantity.Text($"{tokenizer.VocabularySize:N0} tokens, {tokenizer.BytesPerToken:F2} bytes per token")];
         yield return ["model", Quantity.Text($"{_plan!.Parameters:N0} parameters, {_plan.ActiveParameters:N0} active per token")];
         yield return ["trained", Quantity.Text($"{_summary!.Step:N0} steps, {_summary.Tokens:N0} tokens, {_summary.TokensPerSecond:F0} tokens per second")];
-        if (_first is not null && _last is not null)
+        if (_first is not null && _best is not null)
         {
-            yield return ["validation loss", Change(_first.Loss, _last.Loss, "F3")];
-            yield return ["bits per byte", Change(_first.BitsPerByte, _last.BitsPerByte, "F3")];
-            yield return ["next-token accuracy", Change(100 * _first.Accuracy, 100 * _last.Accuracy, "F1") + " %"];
-            if (double.IsFinite(_last.MtpAcceptance))
-                yield return ["MTP greedy acceptance", Change(100 * _first.MtpAcceptance, 100 * _last.MtpAcceptance, "F1") + " %"];
+            yield return ["validation loss", Change(_first.Loss, _best.Loss, "F3")];
+            yield return ["bits per byte", Change(_first.BitsPerByte, _best.BitsPerByte, "F3")];
+            yield return ["next-token accuracy", Change(100 * _first.Accuracy, 100 * _best.Accuracy, "F1") + " %"];
+            if (double.IsFinite(_best.MtpAcceptance))
+                yield return ["MTP greedy acceptance", Change(100 * _first.MtpAcceptance, 100 * _best.MtpAcceptance, "F1") + " %"];
         }
         yield return ["plain decoding", Quantity.Text($"{_plain!.Decode.Median:F0} tokens per second")];
         if (_speculative is { } fast)
@@ -82,14 +83,14 @@ internal sealed class DemoReport(DemoCorpus corpus, TokenizerTrainingReport toke
         json.WriteNumber("step", _summary!.Step);
         json.WriteNumber("tokens", _summary.Tokens);
         json.WriteNumber("tokens_per_second", _summary.TokensPerSecond);
-        if (_first is not null && _last is not null)
+        if (_first is not null && _best is not null)
         {
             RunReport.Number(json, "validation_loss_before", _first.Loss);
-            RunReport.Number(json, "validation_loss", _last.Loss);
+            RunReport.Number(json, "validation_loss", _best.Loss);
             RunReport.Number(json, "bits_per_byte_before", _first.BitsPerByte);
-            RunReport.Number(json, "bits_per_byte", _last.BitsPerByte);
-            RunReport.Number(json, "accuracy", _last.Accuracy);
-            RunReport.Number(json, "mtp_acceptance", _last.MtpAcceptance);
+            RunReport.Number(json, "bits_per_byte", _best.BitsPerByte);
+            RunReport.Number(json, "accuracy", _best.Accuracy);
+            RunReport.Number(json, "mtp_acceptance", _best.MtpAcceptance);
         }
         json.WriteNumber("plain_tokens_per_second", _plain!.Decode.Median);
         if (_speculative is { } fast)

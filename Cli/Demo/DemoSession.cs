@@ -28,7 +28,7 @@ internal sealed class DemoSession
     private const int LeastSteps = 30;
 
     // More passes over few data teach them by heart.
-    private const int MostEpochs = 30, FewSteps = 300;
+    private const int MostEpochs = 6, FewSteps = 120;
 
     // The share of the time that is planned for, so that a machine with other things to do still keeps it.
     private const double PlannedShare = 0.9;
