@@ -67,6 +67,15 @@ public sealed class GpuDevice : Device, IDisposable
         if (_disposed)
             return;
         _disposed = true;
+        // Copies that are still queued read from the staging buffers.
+        try
+        {
+            Queue.Synchronize();
+        }
+        catch (AcceleratorException)
+        {
+            // The device is lost, and with it the queue.
+        }
         _staging.Dispose();
         Queue.Dispose();
         Accelerator.Dispose();

@@ -62,6 +62,8 @@ public sealed unsafe partial class GpuKernels
             if (scales is not null)
                 expert.Scales!.Values.CopyRowsTo(0, expert.Rows, scales, e * first.Rows);
         }
+        // Nothing is freed while a queued copy may still read it.
+        _device.Synchronize();
         for (int e = 0; e < experts.Length; e++)
         {
             WeightMatrix expert = experts[e];
