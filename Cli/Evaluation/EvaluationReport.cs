@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Mellum2.Managed.Training;
 
 namespace Mellum2.Managed.Cli;
 
@@ -6,13 +7,13 @@ namespace Mellum2.Managed.Cli;
 internal static class EvaluationReport
 {
     /// <summary>Names and values.</summary>
-    public static IEnumerable<IReadOnlyList<string>> Rows(EvaluationSums sums)
+    public static IEnumerable<IReadOnlyList<string>> Rows(EvaluationResult sums, long bytes)
     {
         yield return ["tokens", Quantity.Count(sums.Rows)];
-        yield return ["bytes", Quantity.Count(sums.Bytes)];
+        yield return ["bytes", Quantity.Count(bytes)];
         yield return ["loss", Quantity.Text($"{sums.MeanLoss:F4}")];
         yield return ["perplexity", Quantity.Text($"{Math.Exp(sums.MeanLoss):F3}")];
-        yield return ["bits per byte", Quantity.Text($"{sums.BitsPerByte:F4}")];
+        yield return ["bits per byte", Quantity.Text($"{sums.BitsPerByte(bytes):F4}")];
         yield return ["next-token accuracy", Quantity.Text($"{100 * sums.Accuracy:F2} %")];
         if (sums.MtpRows == 0)
             yield break;
@@ -21,13 +22,13 @@ internal static class EvaluationReport
     }
 
     /// <summary>Writes <c>tokens</c>, <c>bytes</c>, <c>loss</c>, <c>perplexity</c>, <c>bits_per_byte</c>, <c>accuracy</c>, and, where there is an MTP head, <c>mtp_loss</c> and <c>mtp_acceptance</c>.</summary>
-    public static void Write(Utf8JsonWriter json, EvaluationSums sums)
+    public static void Write(Utf8JsonWriter json, EvaluationResult sums, long bytes)
     {
         json.WriteNumber("tokens", sums.Rows);
-        json.WriteNumber("bytes", sums.Bytes);
+        json.WriteNumber("bytes", bytes);
         json.WriteNumber("loss", sums.MeanLoss);
         json.WriteNumber("perplexity", Math.Exp(sums.MeanLoss));
-        json.WriteNumber("bits_per_byte", sums.BitsPerByte);
+        json.WriteNumber("bits_per_byte", sums.BitsPerByte(bytes));
         json.WriteNumber("accuracy", sums.Accuracy);
         if (sums.MtpRows == 0)
             return;

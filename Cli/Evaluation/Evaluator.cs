@@ -1,5 +1,6 @@
 using Mellum2.Managed.Engine;
 using Mellum2.Managed.Model;
+using Mellum2.Managed.Training;
 
 namespace Mellum2.Managed.Cli;
 
@@ -21,7 +22,10 @@ internal sealed class Evaluator(Mellum mellum, CancellationToken cancel) : IDisp
     private readonly List<int> _mtpLabels = [];
 
     /// <summary>What was found so far; complete after <see cref="Flush"/>.</summary>
-    public EvaluationSums Sums { get; } = new();
+    public EvaluationResult Sums { get; private set; }
+
+    /// <summary>The bytes of the tokens that the trunk's rows predict, control tokens by their text.</summary>
+    public long Bytes { get; private set; }
 
     /// <summary>Adds a sequence; every token but the first is predicted from those before it.</summary>
     public void Add(ReadOnlySpan<int> ids)
@@ -69,15 +73,15 @@ internal sealed class Evaluator(Mellum mellum, CancellationToken cancel) : IDisp
         IWorkspace workspace = _model.Context.Workspace;
         bool takesNormed = _model.Configuration.MtpTakesNormedState;
         Tensor states = _model.Trunk(_batch, wantBeforeNorm: _model.HasMtp && !takesNormed, out Tensor? beforeNorm);
-        (double loss, long rows, long correct) = Score(states, _labels);
-        (Sums.Loss, Sums.Rows, Sums.Correct) = (Sums.Loss + loss, Sums.Rows + rows, Sums.Correct + correct);
+        var (loss, rows, correct) = Score(states, _labels);
+        Sums += new EvaluationResult(loss, rows, correct, 0, 0, 0);
         foreach (int label in _labels)
-            Sums.Bytes += mellum.Tokenizer.Bytes(label).Length;
+            Bytes += mellum.Tokenizer.Bytes(label).Length;
         if (_model.HasMtp)
         {
             Tensor mtpStates = _model.Mtp(_mtpBatch, beforeNorm ?? states);
             (loss, rows, correct) = Score(mtpStates, _mtpLabels);
-            (Sums.MtpLoss, Sums.MtpRows, Sums.MtpAccepted) = (Sums.MtpLoss + loss, Sums.MtpRows + rows, Sums.MtpAccepted + correct);
+            Sums += new EvaluationResult(0, 0, 0, loss, rows, correct);
             workspace.Release(mtpStates);
         }
         workspace.Release(states);

@@ -13,7 +13,7 @@ internal sealed class ShapeOptions
 {
     private readonly Option<string?> _shape = new("--shape")
     {
-        Description = "A released model's shape by name, without a checkpoint: mellum2-12b.",
+        Description = $"A shape by its name, without a checkpoint: {string.Join(", ", ModelConfiguration.Names)}.",
         HelpName = "NAME",
     };
 

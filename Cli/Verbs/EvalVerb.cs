@@ -82,7 +82,7 @@ internal static class EvalVerb
             }
             evaluator.Flush();
         }
-        EvaluationSums sums = evaluator.Sums;
+        EvaluationResult sums = evaluator.Sums;
         if (sums.Rows == 0)
             throw new InvalidInputException($"{name} has no document of two tokens; there is nothing to predict.");
         double rate = GenerationReport.Rate(sums.Rows, Stopwatch.GetElapsedTime(start));
@@ -92,11 +92,11 @@ internal static class EvalVerb
                 json.WriteString("model", settings.Folder);
                 json.WriteString("input", name);
                 json.WriteNumber("length", window);
-                EvaluationReport.Write(json, sums);
+                EvaluationReport.Write(json, sums, evaluator.Bytes);
                 json.WriteNumber("tokens_per_second", rate);
             });
         else
-            terminal.WriteTable(["", ""], EvaluationReport.Rows(sums).Append(["tokens per second", Quantity.Text($"{rate:F0}")]));
+            terminal.WriteTable(["", ""], EvaluationReport.Rows(sums, evaluator.Bytes).Append(["tokens per second", Quantity.Text($"{rate:F0}")]));
         return ExitCode.Success;
     }
 

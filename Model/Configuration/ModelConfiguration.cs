@@ -121,37 +121,6 @@ public sealed partial record ModelConfiguration
         ((kind == AttentionKind.Sliding ? SlidingRope : FullRope)
             ?? throw new InvalidInputException($"The configuration has no rope_parameters for {kind.Name()}.")).ToParameters(HeadSize);
 
-    /// <summary>The shapes of released models by name: <c>mellum2-12b</c>.</summary>
-    /// <exception cref="InvalidInputException">There is no such name.</exception>
-    public static ModelConfiguration Named(string name) => name switch
-    {
-        "mellum2-12b" => new ModelConfiguration
-        {
-            VocabularySize = 98304,
-            HiddenSize = 2304,
-            LayerTypes = [.. Enumerable.Range(0, 28).Select(l => l % 4 == 3 ? AttentionKind.Full : AttentionKind.Sliding)],
-            MlpLayerTypes = [.. Enumerable.Repeat(MlpKind.Sparse, 28)],
-            HeadCount = 32,
-            KeyValueHeadCount = 4,
-            HeadSize = 128,
-            IntermediateSize = 7168,
-            ExpertSize = 896,
-            ExpertCount = 64,
-            ExpertsPerToken = 8,
-            NormalizeExpertWeights = true,
-            RmsNormEpsilon = 1e-6,
-            TieWordEmbeddings = false,
-            SlidingWindow = 1024,
-            SlidingRope = new RopeConfiguration(500_000),
-            FullRope = new RopeConfiguration(500_000, new YarnConfiguration(16, 8192, 32, 1, 1.2772588722239782)),
-            MaximumPositions = 131072,
-            BosTokenId = 0,
-            EosTokenIds = [0],
-            StoredType = DType.BF16,
-        },
-        _ => throw new InvalidInputException($"There is no model shape named \"{name}\"; mellum2-12b is known."),
-    };
-
     /// <summary>The same model with <paramref name="count"/> layers: the first ones, or the pattern repeated.</summary>
     public ModelConfiguration WithLayers(int count)
     {

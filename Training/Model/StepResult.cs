@@ -41,6 +41,22 @@ public sealed record StepResult(
 public readonly record struct EvaluationResult(
     double MainLoss, long Rows, long Correct, double MtpLoss, long MtpRows, long MtpAccepted)
 {
+    /// <summary>Nats per token of the trunk; NaN without rows.</summary>
+    public double MeanLoss => MainLoss / Rows;
+
+    /// <summary>The share of tokens that greedy decoding would have got right.</summary>
+    public double Accuracy => (double)Correct / Rows;
+
+    /// <summary>Nats per token of the MTP head; NaN without rows.</summary>
+    public double MeanMtpLoss => MtpLoss / MtpRows;
+
+    /// <summary>The share of tokens that the head's greedy draft got right.</summary>
+    public double MtpAcceptance => (double)MtpAccepted / MtpRows;
+
+    /// <summary>Bits per byte of text.</summary>
+    /// <param name="bytes">The bytes of the predicted tokens, control tokens by their text.</param>
+    public double BitsPerByte(long bytes) => bytes == 0 ? double.NaN : MainLoss / Math.Log(2) / bytes;
+
     /// <summary>The sums of two results.</summary>
     public static EvaluationResult operator +(EvaluationResult a, EvaluationResult b) => Add(a, b);
 

@@ -45,17 +45,16 @@ internal sealed class Evaluator
         EvaluationResult sum = default;
         foreach (TrainingBatch batch in _batches)
             sum += model.Evaluate(batch);
-        double loss = sum.MainLoss / sum.Rows, mtpLoss = sum.MtpRows == 0 ? double.NaN : sum.MtpLoss / sum.MtpRows;
         // A trunk that is not trained has the same loss in every evaluation.
-        double deciding = model.Options.Trained == TrainedPart.MtpHead ? mtpLoss : loss;
+        double deciding = model.Options.Trained == TrainedPart.MtpHead ? sum.MeanMtpLoss : sum.MeanLoss;
         return new EvaluationMetrics
         {
             Step = step,
-            Loss = loss,
-            MtpLoss = mtpLoss,
-            BitsPerByte = _bytes == 0 ? double.NaN : sum.MainLoss / Math.Log(2) / _bytes,
-            Accuracy = (double)sum.Correct / sum.Rows,
-            MtpAcceptance = sum.MtpRows == 0 ? double.NaN : (double)sum.MtpAccepted / sum.MtpRows,
+            Loss = sum.MeanLoss,
+            MtpLoss = sum.MeanMtpLoss,
+            BitsPerByte = sum.BitsPerByte(_bytes),
+            Accuracy = sum.Accuracy,
+            MtpAcceptance = sum.MtpAcceptance,
             DecidingLoss = deciding,
             IsBest = deciding < (best?.Loss ?? double.PositiveInfinity),
             Seconds = Stopwatch.GetElapsedTime(start).TotalSeconds,

@@ -14,7 +14,7 @@ internal static class PrecisionBench
         BenchClock.OfThread = args.Contains("--processor-time");
         using WorkerPool pool = new(BenchClock.OfThread ? 1 : GemmBench.Option(args, "--threads", 0));
         bool mini = Array.IndexOf(args, "mini") > 0;
-        var (configuration, rows, length) = mini ? (TrainBench.Mini, 16, 256) : (TrainBench.Small, 8, 512);
+        var (configuration, rows, length) = mini ? (ModelConfiguration.Named("mini"), 16, 256) : (ModelConfiguration.Named("small-moe"), 8, 512);
         int rounds = GemmBench.Option(args, "--rounds", mini ? 15 : 3);
         ITrainingKernels kernels = SimdKernels.Create(pool);
         TrainingPrecision[] precisions = Enum.GetValues<TrainingPrecision>();

@@ -25,7 +25,7 @@ internal static class TrainBench
         using WorkerPool pool = new(BenchClock.OfThread ? 1 : GemmBench.Option(args, "--threads", 0));
         MachineProbe probe = new(pool);
         bool mini = Array.IndexOf(args, "mini") > 0;
-        (ModelConfiguration configuration, int rows, int length) = mini ? (Mini, 16, 256) : (Small, 8, 512);
+        (ModelConfiguration configuration, int rows, int length) = mini ? (ModelConfiguration.Named("mini"), 16, 256) : (ModelConfiguration.Named("small-moe"), 8, 512);
         int rounds = GemmBench.Option(args, "--rounds", mini ? 30 : 5);
         OperationTimes times = new(), updates = new();
         ITrainingKernels kernels = SimdKernels.Create(pool);
@@ -80,37 +80,6 @@ internal static class TrainBench
         table.Add("outside of operations", 0, rest / rounds * 1e3, rest / seconds, 0, 0, 0);
         table.Print(args);
     }
-
-    internal static ModelConfiguration Small => ModelConfiguration.Named("mellum2-12b") with
-    {
-        VocabularySize = 8192,
-        HiddenSize = 512,
-        LayerTypes = [.. Enumerable.Range(0, 8).Select(l => l % 4 == 3 ? AttentionKind.Full : AttentionKind.Sliding)],
-        MlpLayerTypes = [.. Enumerable.Repeat(MlpKind.Sparse, 8)],
-        HeadCount = 8,
-        KeyValueHeadCount = 2,
-        HeadSize = 64,
-        ExpertSize = 256,
-        ExpertCount = 32,
-        ExpertsPerToken = 4,
-        SlidingWindow = 256,
-        SlidingRope = new RopeConfiguration(500_000),
-        FullRope = new RopeConfiguration(500_000),
-        MaximumPositions = 512,
-    };
-
-    internal static ModelConfiguration Mini => Small with
-    {
-        VocabularySize = 2048,
-        HiddenSize = 128,
-        LayerTypes = [.. Enumerable.Range(0, 4).Select(l => l % 4 == 3 ? AttentionKind.Full : AttentionKind.Sliding)],
-        MlpLayerTypes = [.. Enumerable.Repeat(MlpKind.Sparse, 4)],
-        HeadSize = 32,
-        ExpertSize = 32,
-        ExpertCount = 16,
-        SlidingWindow = 64,
-        MtpLayerCount = 1,
-    };
 
     internal static TrainingBatch Batch(ModelConfiguration configuration, int rows, int length)
     {

@@ -4,20 +4,7 @@ namespace Mellum2.Managed.Training.Runs.Tests;
 
 public sealed class TrainingCostTests
 {
-    private static ModelConfiguration SmallMoe => ModelConfiguration.Named("mellum2-12b") with
-    {
-        VocabularySize = 8192,
-        HiddenSize = 512,
-        LayerTypes = [.. Enumerable.Range(0, 8).Select(l => l % 4 == 3 ? AttentionKind.Full : AttentionKind.Sliding)],
-        MlpLayerTypes = [.. Enumerable.Repeat(MlpKind.Sparse, 8)],
-        HeadCount = 8,
-        KeyValueHeadCount = 2,
-        HeadSize = 64,
-        ExpertSize = 256,
-        ExpertCount = 32,
-        ExpertsPerToken = 4,
-        SlidingWindow = 256,
-    };
+    private static ModelConfiguration SmallMoe => ModelConfiguration.Named("small-moe");
 
     [Fact]
     public void A_small_mixture_of_experts_costs_what_it_is_known_to_cost()

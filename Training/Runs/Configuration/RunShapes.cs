@@ -8,13 +8,13 @@ namespace Mellum2.Managed.Training;
 /// <summary>Shapes of new models: a named one with the fields that a run changes.</summary>
 internal static class RunShapes
 {
-    /// <summary>Two million parameters, which train on a laptop.</summary>
+    /// <summary>The shape of a run that names none.</summary>
     public const string Mini = "mini";
 
     private static readonly string[] s_fixed = ["architectures", "model_type", "dtype", "quantization_config"];
 
     /// <summary>The fields of config.json that a run may change.</summary>
-    public static IReadOnlyList<string> Fields { get; } = [.. AsJson(Named(Mini)).Select(pair => pair.Key).Except(s_fixed)];
+    public static IReadOnlyList<string> Fields { get; } = [.. AsJson(ModelConfiguration.Named(Mini)).Select(pair => pair.Key).Except(s_fixed)];
 
     /// <summary>The shape of a new model.</summary>
     /// <param name="model">The name and the changes.</param>
@@ -24,7 +24,9 @@ internal static class RunShapes
     /// <exception cref="InvalidInputException">There is no such name, or a value cannot be.</exception>
     public static ModelConfiguration Create(ModelSettings model, int vocabulary, int endId, string file)
     {
-        ModelConfiguration named = Named(model.Name, file);
+        if (!ModelConfiguration.Names.Contains(model.Name))
+            throw new InvalidInputException($"{file}: model.name is \"{model.Name}\", but {string.Join(" or ", ModelConfiguration.Names)} is expected.");
+        ModelConfiguration named = ModelConfiguration.Named(model.Name);
         if (model.Shape.TryGetValue("num_hidden_layers", out JsonElement layers) && layers.TryGetInt32(out int count) && count is > 0 and <= 1024)
             named = named.WithLayers(count);
         JsonObject json = AsJson(named with { VocabularySize = vocabulary, BosTokenId = endId, EosTokenIds = [endId], StoredType = DType.F32 });
@@ -51,43 +53,6 @@ internal static class RunShapes
             MaximumPositions = (int)Math.Min(int.MaxValue, Math.Max(configuration.MaximumPositions, yarn.Factor * original)),
         };
     }
-
-    private static ModelConfiguration Named(string name, string file)
-    {
-        try
-        {
-            return Named(name);
-        }
-        catch (InvalidInputException)
-        {
-            throw new InvalidInputException($"{file}: model.name is \"{name}\", but {Mini} or mellum2-12b is expected.");
-        }
-    }
-
-    private static ModelConfiguration Named(string name) => name != Mini ? ModelConfiguration.Named(name) : new ModelConfiguration
-    {
-        VocabularySize = 2048,
-        HiddenSize = 128,
-        LayerTypes = [AttentionKind.Sliding, AttentionKind.Sliding, AttentionKind.Sliding, AttentionKind.Full],
-        MlpLayerTypes = [MlpKind.Sparse, MlpKind.Sparse, MlpKind.Sparse, MlpKind.Sparse],
-        HeadCount = 8,
-        KeyValueHeadCount = 2,
-        HeadSize = 32,
-        IntermediateSize = 256,
-        ExpertSize = 32,
-        ExpertCount = 16,
-        ExpertsPerToken = 4,
-        NormalizeExpertWeights = true,
-        RmsNormEpsilon = 1e-6,
-        TieWordEmbeddings = false,
-        SlidingWindow = 64,
-        SlidingRope = new RopeConfiguration(500_000),
-        FullRope = new RopeConfiguration(500_000, new YarnConfiguration(16, 128, 32, 1, 1.2772588722239782)),
-        MaximumPositions = 2048,
-        MtpLayerCount = 1,
-        BosTokenId = 0,
-        EosTokenIds = [0],
-    };
 
     private static JsonObject AsJson(ModelConfiguration configuration) => JsonNode.Parse(configuration.ToJson())!.AsObject();
 }
