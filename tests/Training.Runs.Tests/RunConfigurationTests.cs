@@ -94,7 +94,7 @@ public sealed class RunConfigurationTests
     [InlineData("phases", "[{\"steps\":3,\"weights\":{\"srk\":1}}]", "phases.0.weights.srk is unknown; the nearest known key is phases.0.weights.src")]
     [InlineData("phases", "[{\"steps\":3,\"weights\":{\"src\":0}}]", "at least one weight above 0")]
     [InlineData("phases", "[{}]", "phases.0.steps is absent")]
-    [InlineData("model.name", "maxi", "model.name is \"maxi\", but mini or mellum2-12b is expected")]
+    [InlineData("model.name", "maxi", "model.name is \"maxi\", but mini, small-moe or mellum2-12b is expected")]
     [InlineData("model.shape", "{\"hidden_size\":\"big\"}", "model.shape has hidden_size = \"big\"")]
     [InlineData("model.shape", "{\"num_key_value_heads\":3}", "num_key_value_heads")]
     [InlineData("model", "{\"from\":\"x\",\"name\":\"mini\"}", "model.from gives the shape of a checkpoint, so model.name must not be there")]

@@ -25,7 +25,10 @@ internal static class RunShapes
     public static ModelConfiguration Create(ModelSettings model, int vocabulary, int endId, string file)
     {
         if (!ModelConfiguration.Names.Contains(model.Name))
-            throw new InvalidInputException($"{file}: model.name is \"{model.Name}\", but {string.Join(" or ", ModelConfiguration.Names)} is expected.");
+        {
+            string names = $"{string.Join(", ", ModelConfiguration.Names.SkipLast(1))} or {ModelConfiguration.Names[^1]}";
+            throw new InvalidInputException($"{file}: model.name is \"{model.Name}\", but {names} is expected.");
+        }
         ModelConfiguration named = ModelConfiguration.Named(model.Name);
         if (model.Shape.TryGetValue("num_hidden_layers", out JsonElement layers) && layers.TryGetInt32(out int count) && count is > 0 and <= 1024)
             named = named.WithLayers(count);
