@@ -21,8 +21,7 @@ public sealed class PooledWorkspace(TensorAllocator? allocate = null) : IWorkspa
     // Capacities are rounded up to a quarter of a power of two: at most 25 % is wasted and shapes of similar size
     // share their memory.
     private const int StepsPerOctave = 4;
-    private readonly Stack<Tensor>[] _free = new Stack<Tensor>[64 * StepsPerOctave];
-    private readonly List<Tensor> _all = [];
+    private readonly Shelf?[] _shelves = new Shelf?[64 * StepsPerOctave];
     private readonly TensorAllocator _allocate = allocate ?? Tensor.AllocateBytes;
 
     /// <summary>The bytes that the workspace holds, in use or not.</summary>
@@ -33,27 +32,31 @@ public sealed class PooledWorkspace(TensorAllocator? allocate = null) : IWorkspa
     {
         long bytes = Math.Max(checked(shape.Count * type.Size()), 64);
         int bucket = Bucket(bytes, out long capacity);
-        if (_free[bucket] is { Count: > 0 } stack)
+        Shelf shelf = _shelves[bucket] ??= new Shelf();
+        if (shelf.TakeFirst() is { } reused)
         {
-            Tensor reused = stack.Pop();
             reused.Reinterpret(type, shape);
             return reused;
         }
         Tensor created = _allocate(type, shape, capacity);
-        _all.Add(created);
+        shelf.Add(created);
         ByteLength += capacity;
         return created;
     }
 
     /// <inheritdoc/>
-    public void Release(Tensor tensor) => (_free[Bucket(tensor.CapacityBytes, out _)] ??= new Stack<Tensor>(8)).Push(tensor);
+    public void Release(Tensor tensor)
+    {
+        if (_shelves[Bucket(tensor.CapacityBytes, out _)]?.PutBack(tensor) != true)
+            throw new ArgumentException($"{tensor} is not in use by this workspace.", nameof(tensor));
+    }
 
     /// <inheritdoc/>
     public void Dispose()
     {
-        foreach (Tensor tensor in _all)
-            tensor.Dispose();
-        _all.Clear();
+        foreach (Shelf? shelf in _shelves)
+            shelf?.Dispose();
+        Array.Clear(_shelves);
     }
 
     private static int Bucket(long bytes, out long capacity)
@@ -63,5 +66,49 @@ public sealed class PooledWorkspace(TensorAllocator? allocate = null) : IWorkspa
         long steps = (bytes - (1L << octave) + step - 1) / step;
         capacity = (1L << octave) + steps * step;
         return octave * StepsPerOctave + (int)steps;
+    }
+
+    /// <summary>
+    /// The tensors of one capacity. The oldest that is free goes out first, so that a pass gets the same memory every time, and what
+    /// is queued on a device is the same for every token.
+    /// </summary>
+    private sealed class Shelf : IDisposable
+    {
+        private readonly List<Tensor> _tensors = new(8);
+        private readonly List<bool> _free = new(8);
+
+        public Tensor? TakeFirst()
+        {
+            int first = _free.IndexOf(true);
+            if (first < 0)
+                return null;
+            _free[first] = false;
+            return _tensors[first];
+        }
+
+        public void Add(Tensor inUse)
+        {
+            _tensors.Add(inUse);
+            _free.Add(false);
+        }
+
+        public bool PutBack(Tensor tensor)
+        {
+            for (int i = 0; i < _tensors.Count; i++)
+            {
+                if (!ReferenceEquals(_tensors[i], tensor))
+                    continue;
+                bool wasInUse = !_free[i];
+                _free[i] = true;
+                return wasInUse;
+            }
+            return false;
+        }
+
+        public void Dispose()
+        {
+            foreach (Tensor tensor in _tensors)
+                tensor.Dispose();
+        }
     }
 }

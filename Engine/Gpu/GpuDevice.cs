@@ -45,6 +45,9 @@ public sealed class GpuDevice : Device, IDisposable
     /// <summary>How many kernels have been queued since the device was opened.</summary>
     public long Launches { get; internal set; }
 
+    /// <summary>Told of every kernel that is queued: its name, the grid and what it is given. For checks; null costs nothing.</summary>
+    internal Action<string, int, int, object>? Launched { get; set; }
+
     internal Accelerator Accelerator { get; }
 
     internal AcceleratorStream Queue { get; }

@@ -51,6 +51,7 @@ internal sealed class GpuKernel<T>(string name, Action<T> kernel) : IGpuKernel w
                 $"The kernel {name} failed on the device {device.Name} ({device.Description.Model}): {GpuDevice.FirstLine(e)}", e);
         }
         device.Launches++;
+        device.Launched?.Invoke(name, x, y, arguments);
     }
 
     private Action<AcceleratorStream, KernelConfig, T> Compile(GpuDevice device)

@@ -28,13 +28,15 @@ public sealed partial class GpuKernels
     /// <inheritdoc/>
     public void AppendKeyValues(Tensor k, Tensor v, SequenceRows rows, KvLayer cache)
     {
+        if (rows.Count == 0)
+            return;
         AppendArguments arguments = new()
         {
             K = k.View<float>(),
             V = v.View<float>(),
             Cache = CacheView.Of(cache),
             FirstRow = rows.FirstRow,
-            Position = rows.Position,
+            Position = PositionView.Of(rows, k),
             Count = rows.Count * k.Columns,
         };
         _append.For(cache.Format).Run(_device, Groups(arguments.Count), 1, Threads, arguments);
@@ -47,7 +49,8 @@ public sealed partial class GpuKernels
     {
         if (cache.Dimension > MostHeadDimension)
             throw new InvalidInputException($"The model's heads are {cache.Dimension} wide; the device kernels take at most {MostHeadDimension}.");
-        int last = rows.Position + rows.Count - 1;
+        if (rows.Count == 0)
+            return;
         AttentionArguments arguments = new()
         {
             Q = q.View<float>(),
@@ -57,14 +60,12 @@ public sealed partial class GpuKernels
             LogSumExp = (logSumExp ?? output).View<float>(),
             HasLogSumExp = logSumExp is null ? 0 : 1,
             FirstRow = rows.FirstRow,
-            Position = rows.Position,
+            Position = PositionView.Of(rows, q),
             QueryHeads = parameters.QueryHeads,
             Window = parameters.Window,
             Scale = parameters.Scale,
         };
-        int firstSplit = arguments.FirstVisible(0) / SplitPositions, splits = last / SplitPositions - firstSplit + 1;
-        if (rows.Count == 0)
-            return;
+        int splits = Splits(rows, cache, parameters.Window);
         if (rows.Count > MostSplitQueries || splits == 1)
         {
             arguments.Splits = arguments.Output;
@@ -72,7 +73,7 @@ public sealed partial class GpuKernels
             return;
         }
         arguments.SplitCount = splits;
-        arguments.Splits = SplitScratch((long)rows.Count * parameters.QueryHeads * splits * (cache.Dimension + 2)).View<float>();
+        arguments.Splits = SplitScratch(SplitScratchCount(parameters.QueryHeads, cache.Dimension, MostSplits(cache, parameters.Window))).View<float>();
         _attentionSplit.For(cache.Format).Run(_device, parameters.QueryHeads * splits, rows.Count, Threads, arguments);
         _attentionMerge.Run(_device, parameters.QueryHeads, rows.Count, Threads, arguments);
     }
@@ -83,11 +84,28 @@ public sealed partial class GpuKernels
         {
             _splitScratch?.Dispose();
             _splitScratch = null;
-            // Room to spare, so that a growing context does not allocate at every step.
-            _splitScratch = Tensor.Allocate(DType.F32, new Shape(checked((int)(count + count / 2))), _device);
+            _splitScratch = Tensor.Allocate(DType.F32, new Shape(checked((int)count)), _device);
         }
         return _splitScratch;
     }
+
+    /// <summary>The numbers that the splits of one call leave at most, whatever the position.</summary>
+    internal static long SplitScratchCount(int queryHeads, int dimension, int splits) =>
+        checked((long)MostSplitQueries * queryHeads * splits * (dimension + 2));
+
+    // Where the host's position does not count there are groups for every split that there may ever be; those without one end.
+    private static int Splits(SequenceRows rows, KvLayer cache, int window)
+    {
+        if (rows.Start is not null)
+            return MostSplits(cache, window);
+        int first = window == 0 ? 0 : Math.Max(0, rows.Position - window + 1);
+        return (rows.Position + rows.Count - 1) / SplitPositions - first / SplitPositions + 1;
+    }
+
+    /// <summary>The splits that up to <see cref="MostSplitQueries"/> queries can see together: of all slots, or of a window anywhere.</summary>
+    internal static int MostSplits(KvLayer cache, int window) => window == 0
+        ? (cache.Slots + SplitPositions - 1) / SplitPositions
+        : (window + MostSplitQueries - 2) / SplitPositions + 2;
 
     /// <summary>One thread for each element of the rows of k and v.</summary>
     private static void AppendKernel<TElement>(AppendArguments a) where TElement : struct, ICacheElement
@@ -96,7 +114,7 @@ public sealed partial class GpuKernels
         if (i >= a.Count)
             return;
         int width = a.Cache.Heads * a.Cache.Dimension, row = i / width, head = i % width / a.Cache.Dimension, d = i % a.Cache.Dimension;
-        int slot = (a.Position + row) % a.Cache.Slots;
+        int slot = (a.Position.First + row) % a.Cache.Slots;
         long source = (long)a.FirstRow * width + i;
         TElement.Store(a.Cache.Keys, a.Cache.KeyIndex(slot, head, d), a.K[source]);
         TElement.Store(a.Cache.Values, a.Cache.ValueIndex(slot, head, d), a.V[source]);
@@ -107,8 +125,8 @@ public sealed partial class GpuKernels
         public ArrayView<float> K;
         public ArrayView<float> V;
         public CacheView Cache;
+        public PositionView Position;
         public int FirstRow;
-        public int Position;
         public int Count;
     }
 }

@@ -6,7 +6,11 @@ namespace Mellum2.Managed.Kernels;
 /// <param name="FirstRow">The first row.</param>
 /// <param name="Count">How many rows.</param>
 /// <param name="Position">The position of the first row in its sequence; the others follow.</param>
-public readonly record struct SequenceRows(int FirstRow, int Count, int Position);
+/// <param name="Start">
+/// The same position where a device's kernels can read it (I32, one element): what is queued is then the same whatever the
+/// position is. Null for the number alone; kernels of the CPU take that.
+/// </param>
+public readonly record struct SequenceRows(int FirstRow, int Count, int Position, Tensor? Start = null);
 
 /// <summary>What kind of attention a layer has.</summary>
 /// <param name="QueryHeads">Query heads; query head n reads KV head n / (QueryHeads / KV heads).</param>

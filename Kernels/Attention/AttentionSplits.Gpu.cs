@@ -10,7 +10,7 @@ public sealed partial class GpuKernels
         ArrayView<float> query = SharedMemory.Allocate<float>(MostHeadDimension);
         ArrayView<float> scores = SharedMemory.Allocate<float>(KvLayer.TileSlots);
         ArrayView<float> weights = SharedMemory.Allocate<float>(KvLayer.TileSlots);
-        int head = Grid.IdxX, row = Grid.IdxY, first = a.FirstVisible(row), position = a.Position + row;
+        int head = Grid.IdxX, row = Grid.IdxY, first = a.FirstVisible(row), position = a.Position.First + row;
         LoadQuery(a, row, head, query);
         Softmax merged = Softmax.Empty;
         for (int split = first / SplitPositions; split <= position / SplitPositions; split++)
@@ -27,7 +27,7 @@ public sealed partial class GpuKernels
         ArrayView<float> query = SharedMemory.Allocate<float>(MostHeadDimension);
         ArrayView<float> scores = SharedMemory.Allocate<float>(KvLayer.TileSlots);
         ArrayView<float> weights = SharedMemory.Allocate<float>(KvLayer.TileSlots);
-        int head = Grid.IdxX / a.SplitCount, row = Grid.IdxY, first = a.FirstVisible(row), position = a.Position + row;
+        int head = Grid.IdxX / a.SplitCount, row = Grid.IdxY, first = a.FirstVisible(row), position = a.Position.First + row;
         int split = a.FirstVisible(0) / SplitPositions + Grid.IdxX % a.SplitCount;
         // A later query may not see the first split any more, an earlier one not yet the last.
         if (split < first / SplitPositions || split > position / SplitPositions)
@@ -49,7 +49,7 @@ public sealed partial class GpuKernels
     {
         int head = Grid.IdxX, row = Grid.IdxY, base0 = a.FirstVisible(0) / SplitPositions, t = Group.IdxX;
         Softmax merged = Softmax.Empty;
-        for (int split = a.FirstVisible(row) / SplitPositions; split <= (a.Position + row) / SplitPositions; split++)
+        for (int split = a.FirstVisible(row) / SplitPositions; split <= (a.Position.First + row) / SplitPositions; split++)
         {
             long place = a.SplitPlace(row, head, split - base0);
             Softmax part = Softmax.Empty;
@@ -142,16 +142,16 @@ public sealed partial class GpuKernels
         public ArrayView<float> Output;
         public ArrayView<float> LogSumExp;
         public ArrayView<float> Splits;
+        public PositionView Position;
         public int SplitCount;
         public int HasLogSumExp;
         public int FirstRow;
-        public int Position;
         public int QueryHeads;
         public int Window;
         public float Scale;
 
         /// <summary>The first position that a query sees.</summary>
-        public readonly int FirstVisible(int row) => Window == 0 ? 0 : IntrinsicMath.Max(0, Position + row - Window + 1);
+        public readonly int FirstVisible(int row) => Window == 0 ? 0 : IntrinsicMath.Max(0, Position.First + row - Window + 1);
 
         /// <summary>Where a head of a query begins in Q and in the output.</summary>
         public readonly long HeadPlace(int row, int head) => ((long)(FirstRow + row) * QueryHeads + head) * Cache.Dimension;

@@ -40,6 +40,24 @@ internal struct CacheView
         (((long)(slot / KvLayer.BlockSlots) * Heads + head) * KvLayer.BlockSlots + slot % KvLayer.BlockSlots) * Dimension + d;
 }
 
+/// <summary>The position of a batch's first row in its sequence, by value or in the memory of the device.</summary>
+internal struct PositionView
+{
+    private ArrayView<int> _start;
+    private int _hasStart;
+    private int _position;
+
+    /// <summary>The position; only kernels can read it.</summary>
+    public readonly int First => _hasStart != 0 ? _start[0] : _position;
+
+    /// <summary>The position of <paramref name="rows"/>.</summary>
+    /// <param name="rows">The rows.</param>
+    /// <param name="valid">A tensor to point at where there is nothing to read: OpenCL takes no empty views.</param>
+    public static PositionView Of(SequenceRows rows, Tensor valid) => rows.Start is { } start
+        ? new PositionView { _start = start.View<int>(), _hasStart = 1 }
+        : new PositionView { _start = valid.Memory.Elements<int>(valid.ByteOffset, 1), _position = rows.Position };
+}
+
 /// <summary>A kernel for each format of caches.</summary>
 internal sealed class CacheKernels<T>(string name, Action<T> f32, Action<T> bf16) where T : struct
 {

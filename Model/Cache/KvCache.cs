@@ -9,7 +9,7 @@ namespace Mellum2.Managed.Model;
 /// </summary>
 public sealed class KvCache : IDisposable
 {
-    // Full-attention layers begin with room for this many positions and grow by half.
+    // Unless all is allocated at once, full-attention layers begin with room for this many positions and grow by half.
     private const int InitialSlots = 1024;
     private readonly KvLayer[] _layers;
     private int _written;
@@ -22,7 +22,11 @@ public sealed class KvCache : IDisposable
     /// which read what they have just written.
     /// </param>
     /// <param name="allocate">Where memory comes from; null for <see cref="Tensor.AllocateBytes"/>.</param>
-    public KvCache(CachePlan plan, bool shareLayers = false, TensorAllocator? allocate = null)
+    /// <param name="whole">
+    /// Whether layers of full attention have room for the whole context at once: on a device memory that grows would be copied, and
+    /// what is queued for a token would change.
+    /// </param>
+    public KvCache(CachePlan plan, bool shareLayers = false, TensorAllocator? allocate = null, bool whole = false)
     {
         Plan = plan;
         _layers = new KvLayer[plan.LayerCount];
@@ -34,7 +38,7 @@ public sealed class KvCache : IDisposable
         }
         for (int i = 0; i < _layers.Length; i++)
         {
-            int slots = plan.IsRing(i) ? plan.RingSlots : Math.Min(plan.Context, InitialSlots);
+            int slots = plan.IsRing(i) ? plan.RingSlots : whole ? plan.Context : Math.Min(plan.Context, InitialSlots);
             _layers[i] = new KvLayer(configuration.KeyValueHeadCount, configuration.HeadSize, plan.Format, slots, allocate);
         }
     }

@@ -118,6 +118,12 @@ public sealed class BFloat16Kernels(IForwardKernels kernels, IWorkspace workspac
     /// <inheritdoc/>
     public void LogSumExp(Tensor logits, Tensor lse) => kernels.LogSumExp(logits, lse);
 
+    /// <inheritdoc/>
+    public void ArgMax(Tensor logits, Tensor ids) => kernels.ArgMax(logits, ids);
+
+    /// <inheritdoc/>
+    public void Advance(Tensor counters, int count) => kernels.Advance(counters, count);
+
     /// <summary>Lets go of the rounded copies of tied embeddings.</summary>
     public void Dispose()
     {

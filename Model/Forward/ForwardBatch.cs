@@ -23,6 +23,9 @@ public sealed class ForwardBatch
     /// <summary>The number of rows.</summary>
     public int Count { get; private set; }
 
+    /// <summary>Where the one row's token and position are on the device; null where the host sends them.</summary>
+    public DecodeState? State { get; private set; }
+
     /// <summary>The sequences, in the order of their rows.</summary>
     public ReadOnlySpan<BatchSequence> Sequences => _sequences.AsSpan(0, _sequenceCount);
 
@@ -30,7 +33,7 @@ public sealed class ForwardBatch
     public ReadOnlySpan<int> Ids => _ids.AsSpan(0, Count);
 
     /// <summary>Takes out everything.</summary>
-    public void Clear() => (Count, _sequenceCount) = (0, 0);
+    public void Clear() => (Count, _sequenceCount, State) = (0, 0, null);
 
     /// <summary>Adds the next tokens of a sequence, from <paramref name="position"/> on.</summary>
     /// <param name="cache">The sequence's keys and values.</param>
@@ -52,6 +55,20 @@ public sealed class ForwardBatch
             _positions[Count + i] = (rotaryPosition ?? position) + i;
         _sequences[_sequenceCount++] = new BatchSequence(new SequenceRows(Count, ids.Length, position), cache, rotaryPosition ?? position);
         Count += ids.Length;
+    }
+
+    /// <summary>Makes the batch the next token of one sequence, its numbers kept on the device.</summary>
+    /// <param name="cache">The sequence's keys and values.</param>
+    /// <param name="position">The position of the token.</param>
+    /// <param name="id">The token.</param>
+    /// <param name="state">Where the device has both.</param>
+    public void SetNext(KvCache cache, int position, int id, DecodeState state)
+    {
+        Clear();
+        Add(cache, position, new ReadOnlySpan<int>(in id));
+        state.Set(id, position);
+        State = state;
+        _sequences[0] = _sequences[0] with { Rows = new SequenceRows(0, 1, position, state.Positions) };
     }
 
     internal void WriteIds(Tensor target) => target.Write(Ids);

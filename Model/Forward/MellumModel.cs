@@ -73,7 +73,10 @@ public sealed class MellumModel : IDisposable
     /// <param name="context">The positions that the sequence may have.</param>
     /// <param name="chunk">The most tokens that one pass adds.</param>
     public KvCache CreateCache(int context, int chunk) =>
-        new(new CachePlan(Configuration, CacheFormat, context, chunk, HasMtp), allocate: Context.Kernels.Device.Allocate);
+        new(
+            new CachePlan(Configuration, CacheFormat, context, chunk, HasMtp),
+            allocate: Context.Kernels.Device.Allocate,
+            whole: !ReferenceEquals(Context.Kernels.Device, Device.Cpu));
 
     /// <summary>
     /// Runs the trunk over the rows of <paramref name="batch"/>, whose positions follow what their caches hold, and counts
@@ -96,15 +99,14 @@ public sealed class MellumModel : IDisposable
                     $"The batch continues at position {sequence.Rows.Position}, but the cache holds {sequence.Cache.Length}.");
             sequence.Cache.Reserve(sequence.Rows.Count);
         }
-        Tensor ids = Context.Integers(batch.Count);
-        batch.WriteIds(ids);
+        Tensor ids = batch.State?.Ids ?? Ids(batch);
         Tensor h = Context.Activation(batch.Count, Configuration.HiddenSize);
         Context.Kernels.Embed(ids, _weights.Embedding, h);
-        Context.Release(ids);
+        if (batch.State is null)
+            Context.Release(ids);
         Context.Tap?.Residual(-1, h);
 
-        Tensor positions = Context.Integers(batch.Count);
-        batch.WritePositions(positions);
+        Tensor positions = batch.State?.Positions ?? Positions(batch);
         Tensor? sliding = null, full = null;
         for (int l = 0; l < _layers.Length; l++)
         {
@@ -113,7 +115,7 @@ public sealed class MellumModel : IDisposable
                 : full ??= RopeTable(positions, AttentionKind.Full);
             h = _layers[l].Forward(Context, h, batch, table);
         }
-        ReleaseAll(positions, sliding, full);
+        ReleaseAll(batch.State is null ? positions : null, sliding, full);
         foreach (BatchSequence sequence in batch.Sequences)
             sequence.Cache.Advance(sequence.Rows.Count);
 
@@ -157,8 +159,7 @@ public sealed class MellumModel : IDisposable
         Check(batch);
         foreach (BatchSequence sequence in batch.Sequences)
             sequence.Cache.ReserveMtp(sequence.Rows.Position, sequence.Rows.Count);
-        Tensor ids = Context.Integers(batch.Count);
-        batch.WriteIds(ids);
+        Tensor ids = Ids(batch);
         Tensor embedded = Context.Activation(batch.Count, Configuration.HiddenSize);
         Context.Kernels.Embed(ids, _weights.Embedding, embedded);
         Tensor e = Context.Norm(embedded, mtp.EmbeddingNorm, (float)Configuration.RmsNormEpsilon);
@@ -170,8 +171,7 @@ public sealed class MellumModel : IDisposable
         Tensor h = Context.Multiply(joined, mtp.Projection);
         Context.Release(joined);
 
-        Tensor positions = Context.Integers(batch.Count);
-        batch.WritePositions(positions);
+        Tensor positions = Positions(batch);
         Tensor table = RopeTable(positions, Configuration.MtpLayerType);
         h = _mtpLayer!.Forward(Context, h, batch, table);
         ReleaseAll(positions, table);
@@ -197,6 +197,15 @@ public sealed class MellumModel : IDisposable
         for (int i = 0; i < width; i++)
             _row[i] = (float)values[i];
         return _row;
+    }
+
+    /// <summary>The tokens of the largest logits of all rows, −1 where there is no choice; only they are read.</summary>
+    public void ReadArgMax(Tensor logits, Span<int> ids)
+    {
+        Tensor best = Context.Integers(logits.Rows);
+        Context.Kernels.ArgMax(logits, best);
+        best.Read(ids[..logits.Rows]);
+        Context.Release(best);
     }
 
     /// <summary>ln softmax(logits[row])[token], in the kernels' own log-sum-exp.</summary>
@@ -227,6 +236,20 @@ public sealed class MellumModel : IDisposable
         T value = default;
         tensor.Read(new Span<T>(ref value), index);
         return value;
+    }
+
+    private Tensor Ids(ForwardBatch batch)
+    {
+        Tensor ids = Context.Integers(batch.Count);
+        batch.WriteIds(ids);
+        return ids;
+    }
+
+    private Tensor Positions(ForwardBatch batch)
+    {
+        Tensor positions = Context.Integers(batch.Count);
+        batch.WritePositions(positions);
+        return positions;
     }
 
     private Tensor RopeTable(Tensor positions, AttentionKind kind)

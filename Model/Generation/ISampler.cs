@@ -12,6 +12,12 @@ public interface ISampler
     /// <summary>Whether the distribution is always one token; then <see cref="Choose"/> is asked alone.</summary>
     bool IsGreedy { get; }
 
+    /// <summary>
+    /// Whether <see cref="Choose"/> is the first largest logit, whatever the history: then a device chooses, and the logits are not
+    /// read.
+    /// </summary>
+    bool IsArgMax => false;
+
     /// <summary>Writes the probability of every token.</summary>
     /// <param name="logits">[vocabulary].</param>
     /// <param name="history">The tokens before.</param>

@@ -14,6 +14,7 @@ public sealed class MtpDrafter : IDrafter
     private readonly KvCache _cache;
     private readonly ForwardBatch _batch = new();
     private readonly int[] _next = new int[1];
+    private readonly bool _onDevice;
     // States whose rows the head has not run yet, because the token after the last one was not known.
     private readonly Tensor _pending;
     private int _pendingPosition;
@@ -24,6 +25,7 @@ public sealed class MtpDrafter : IDrafter
     {
         _model = model;
         _cache = cache;
+        _onDevice = !ReferenceEquals(model.Context.Kernels.Device, Device.Cpu);
         _pending = Tensor.Allocate(
             model.Context.Kernels.ActivationType, new Shape(cache.Plan.Chunk + 1, model.Configuration.HiddenSize), model.Context.Kernels.Device);
     }
@@ -90,6 +92,15 @@ public sealed class MtpDrafter : IDrafter
     {
         Tensor logits = _model.Logits(states, row, 1);
         int id;
+        if (_onDevice && sampler.IsArgMax)
+        {
+            _model.ReadArgMax(logits, _next);
+            // Without a choice the pass that verifies says so.
+            id = Math.Max(_next[0], 0);
+            run.AddCertain(id);
+            _model.Context.Release(logits);
+            return id;
+        }
         ReadOnlySpan<float> values = _model.ReadRow(logits, 0);
         if (sampler.IsGreedy)
         {

@@ -17,6 +17,9 @@ public sealed class StandardSampler : ISampler
     /// <inheritdoc/>
     public bool IsGreedy => _options.Temperature == 0;
 
+    /// <inheritdoc/>
+    public bool IsArgMax => IsGreedy && !_options.HasPenalties;
+
     /// <summary>A sampler for a vocabulary.</summary>
     /// <exception cref="Engine.InvalidInputException">An option is out of its range.</exception>
     public static StandardSampler Create(SamplerOptions options, int vocabulary)

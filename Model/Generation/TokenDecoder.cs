@@ -56,6 +56,9 @@ public sealed class TokenDecoder : IDisposable
     private readonly ForwardBatch _batch = new();
     private readonly int[] _input;
     private readonly float[] _probabilities;
+    // The largest logits' tokens of a pass, where a device chooses them; null where rows of logits are read.
+    private readonly int[]? _best;
+    private readonly DecodeState? _state;
     private readonly float[] _logProbabilities;
     private int _emitted;
     private long _passes, _tokens, _drafted, _accepted;
@@ -87,6 +90,12 @@ public sealed class TokenDecoder : IDisposable
         _draftLength = new DraftLength(options.Speculation, new DraftCost(model.Configuration, _drafter is MtpDrafter));
         _input = new int[SpeculationOptions.MostDrafts + 1];
         _probabilities = new float[model.Configuration.VocabularySize];
+        Device device = model.Context.Kernels.Device;
+        if (!ReferenceEquals(device, Device.Cpu))
+        {
+            _best = options.Sampler.IsArgMax ? new int[_input.Length] : null;
+            _state = _drafter is null ? new DecodeState(device) : null;
+        }
         _logProbabilities = new float[options.Context + 1];
     }
 
@@ -136,6 +145,7 @@ public sealed class TokenDecoder : IDisposable
             if (position + count == prompt.Length)
             {
                 Tensor logits = _model.Logits(states, count - 1, 1);
+                ReadBest(logits);
                 Choose(logits, 0);
                 _model.Context.Release(logits);
             }
@@ -176,6 +186,7 @@ public sealed class TokenDecoder : IDisposable
     public void Dispose()
     {
         _drafter?.Dispose();
+        _state?.Dispose();
         _cache.Dispose();
     }
 
@@ -228,10 +239,19 @@ public sealed class TokenDecoder : IDisposable
             _cache.Truncate(position);
         _input[0] = _history.Tokens[^1];
         _run.Ids.CopyTo(_input.AsSpan(1));
-        _batch.Clear();
-        _batch.Add(_cache, position, _input.AsSpan(0, drafts + 1));
+        if (_state is not null)
+        {
+            _batch.SetNext(_cache, position, _input[0], _state);
+        }
+        else
+        {
+            _batch.Clear();
+            _batch.Add(_cache, position, _input.AsSpan(0, drafts + 1));
+        }
         Tensor states = RunTrunk(out Tensor drafterStates);
         Tensor logits = _model.Logits(states, 0, drafts + 1);
+        _state?.Advance(_model.Context.Kernels);
+        ReadBest(logits);
         int accepted = 0;
         while (accepted < drafts && Verify(logits, accepted))
             accepted++;
@@ -251,14 +271,14 @@ public sealed class TokenDecoder : IDisposable
     /// <summary>Pushes draft <paramref name="index"/> if it is accepted, else the token that stands in its place.</summary>
     private bool Verify(Tensor logits, int index)
     {
-        ReadOnlySpan<float> row = _model.ReadRow(logits, index);
         int draft = _run.Ids[index];
         if (_options.Sampler.IsGreedy)
         {
-            int best = _options.Sampler.Choose(row, _history);
+            int best = Best(logits, index);
             Push(best, logits, index);
             return best == draft;
         }
+        ReadOnlySpan<float> row = _model.ReadRow(logits, index);
         _options.Sampler.Distribution(row, _history, _probabilities);
         float q = _run.IsCertain(index) ? 1 : _run.Probabilities(index)[draft];
         if (Random(RandomPurpose.Accept) < Speculative.Acceptance(_probabilities[draft], q))
@@ -276,15 +296,28 @@ public sealed class TokenDecoder : IDisposable
 
     private void Choose(Tensor logits, int index)
     {
-        ReadOnlySpan<float> row = _model.ReadRow(logits, index);
         if (_options.Sampler.IsGreedy)
         {
-            Push(_options.Sampler.Choose(row, _history), logits, index);
+            Push(Best(logits, index), logits, index);
             return;
         }
-        _options.Sampler.Distribution(row, _history, _probabilities);
+        _options.Sampler.Distribution(_model.ReadRow(logits, index), _history, _probabilities);
         Push(Draws.FromDistribution(_probabilities, Random(RandomPurpose.Sample)), logits, index);
     }
+
+    private void ReadBest(Tensor logits)
+    {
+        if (_best is null)
+            return;
+        if (_state is null)
+            _model.ReadArgMax(logits, _best);
+        else
+            _best[0] = _state.Choose(_model.Context.Kernels, logits);
+    }
+
+    // Where the device found no choice the sampler looks at the row, and says why there is none.
+    private int Best(Tensor logits, int index) =>
+        _best is not null && _best[index] >= 0 ? _best[index] : _options.Sampler.Choose(_model.ReadRow(logits, index), _history);
 
     private void Push(int id, Tensor logits, int index)
     {

@@ -108,6 +108,12 @@ public sealed partial class Tape
     /// <summary>The log-sum-exp alone, for reports: it has no backward here; losses have their own operations.</summary>
     public void LogSumExp(Tensor logits, Tensor lse) => _kernels.LogSumExp(logits, lse);
 
+    /// <summary>The choice alone; it has no gradient.</summary>
+    public void ArgMax(Tensor logits, Tensor ids) => _kernels.ArgMax(logits, ids);
+
+    /// <summary>Counters have no gradient either.</summary>
+    public void Advance(Tensor counters, int count) => _kernels.Advance(counters, count);
+
     /// <summary>
     /// The output head and its cross-entropy (<see cref="ITrainingKernels.HeadCrossEntropy"/>). Its backward happens at once:
     /// the gradient of the states waits for <see cref="Backward"/>, that of the head is added. Without recording there are no

@@ -94,6 +94,10 @@ internal sealed class PlanningKernels : ITrainingKernels
 
     public void LogSumExp(Tensor logits, Tensor lse) { }
 
+    public void ArgMax(Tensor logits, Tensor ids) { }
+
+    public void Advance(Tensor counters, int count) { }
+
     public void CrossEntropy(
         Tensor logits, Tensor targets, CrossEntropyParameters parameters, Tensor losses, Tensor rowLosses, Tensor lse, Tensor? dLogits)
     {

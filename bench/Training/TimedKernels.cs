@@ -120,6 +120,10 @@ internal sealed unsafe partial class TimedKernels(ITrainingKernels kernels, Oper
         times.Add("rotary, forward", start);
     }
 
+    public void ArgMax(Tensor logits, Tensor ids) => kernels.ArgMax(logits, ids);
+
+    public void Advance(Tensor counters, int count) => kernels.Advance(counters, count);
+
     public void LogSumExp(Tensor logits, Tensor lse)
     {
         double start = BenchClock.Seconds();

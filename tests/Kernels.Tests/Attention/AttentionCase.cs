@@ -18,12 +18,15 @@ internal sealed record AttentionCase(int Heads, int KvHeads, int Dimension, int 
     /// <param name="steps">How the rows of q are divided into calls.</param>
     /// <param name="ring">The slots of a ring, or 0 for a cache that grows.</param>
     /// <param name="spoil">What unwritten slots hold.</param>
+    /// <param name="least">The slots that a cache without a ring has at least.</param>
+    /// <param name="onDevice">Whether the kernels read positions from a tensor.</param>
     public (double[] Output, double[] LogSumExp) Run(
-        IForwardKernels kernels, float[] q, int cached, IEnumerable<int> steps, int ring = 0, double spoil = double.NaN)
+        IForwardKernels kernels, float[] q, int cached, IEnumerable<int> steps, int ring = 0, double spoil = double.NaN,
+        int least = 1, bool onDevice = false)
     {
         int columns = Heads * Dimension, kvColumns = KvHeads * Dimension, rows = q.Length / columns, total = cached + rows;
         DType format = kernels.ActivationType == DType.F64 && !BFloat16 ? DType.F64 : BFloat16 ? DType.BF16 : DType.F32;
-        using KvLayer cache = new(KvHeads, Dimension, format, ring > 0 ? ring : 1, kernels.Device.Allocate);
+        using KvLayer cache = new(KvHeads, Dimension, format, ring > 0 ? ring : least, kernels.Device.Allocate);
         Fill(cache, 0, cache.Slots, spoil);
         using Tensor k = kernels.Input(new Shape(total, kvColumns), K.AsSpan(0, total * kvColumns));
         using Tensor v = kernels.Input(new Shape(total, kvColumns), V.AsSpan(0, total * kvColumns));
@@ -40,8 +43,9 @@ internal sealed record AttentionCase(int Heads, int KvHeads, int Dimension, int 
         foreach (int step in steps)
         {
             Append(new SequenceRows(cached + row, step, cached + row));
+            using Tensor? start = Start(cached + row);
             kernels.Attention(
-                queries, new SequenceRows(row, step, cached + row), cache, new AttentionParameters(Heads, Window, Scale), output, lse);
+                queries, new SequenceRows(row, step, cached + row, start), cache, new AttentionParameters(Heads, Window, Scale), output, lse);
             row += step;
         }
         return (output.Read(), lse.Read());
@@ -54,7 +58,17 @@ internal sealed record AttentionCase(int Heads, int KvHeads, int Dimension, int 
                 cache.Grow(part.Position + part.Count);
                 Fill(cache, before, cache.Slots, spoil);
             }
-            kernels.AppendKeyValues(k, v, part, cache);
+            using Tensor? start = Start(part.Position);
+            kernels.AppendKeyValues(k, v, part with { Start = start }, cache);
+        }
+
+        Tensor? Start(int position)
+        {
+            if (!onDevice)
+                return null;
+            Tensor start = Tensor.Allocate(DType.I32, new Shape(1), kernels.Device);
+            start.Write<int>([position]);
+            return start;
         }
     }
 

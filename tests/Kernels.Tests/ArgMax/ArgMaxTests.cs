@@ -1,0 +1,46 @@
+using Mellum2.Managed.Engine;
+using Xunit;
+
+namespace Mellum2.Managed.Kernels.Tests;
+
+public class ArgMaxTests
+{
+    private static int[] Run(IForwardKernels kernels, int rows, int width, float[] logits)
+    {
+        using Tensor x = kernels.Input(new Shape(rows, width), logits), ids = Tensor.Allocate(DType.I32, new Shape(rows), kernels.Device);
+        kernels.ArgMax(x, ids);
+        int[] result = new int[rows];
+        ids.Read<int>(result);
+        return result;
+    }
+
+    [Theory]
+    [MemberData(nameof(BackEnds.SimdNames), MemberType = typeof(BackEnds))]
+    public void Agrees_with_the_definition(string name) => BackEnds.ForAllShapes(4, 3000, (rows, width, random) =>
+    {
+        // Few different numbers, so that there are ties.
+        float[] x = [.. random.Random((long)rows * width, scale: 3).Select(value => random.Next(200) == 0 ? float.NegativeInfinity : MathF.Round(value))];
+        Assert.Equal(Run(BackEnds.Reference, rows, width, x), Run(BackEnds.Get(name), rows, width, x));
+    });
+
+    [Theory]
+    [MemberData(nameof(BackEnds.Names), MemberType = typeof(BackEnds))]
+    public void The_first_of_equals_and_no_choice_with_NaN_or_without_anything_possible(string name)
+    {
+        float inf = float.PositiveInfinity, nan = float.NaN;
+        Assert.Equal(
+            [1, 2, -1, -1, 0, -1, 1],
+            Run(BackEnds.Get(name), 7, 3, [1, 2, 2, 0, -inf, inf, -inf, -inf, -inf, 1, nan, 2, inf, inf, 0, nan, nan, nan, -inf, -3e38f, -inf]));
+    }
+
+    [Theory]
+    [MemberData(nameof(BackEnds.Names), MemberType = typeof(BackEnds))]
+    public void Counters_advance(string name)
+    {
+        IForwardKernels kernels = BackEnds.Get(name);
+        using Tensor counters = Tensor.From<int>(DType.I32, new Shape(3), [0, 41, -7]);
+        kernels.Advance(counters, 1);
+        kernels.Advance(counters, 5);
+        Assert.Equal([6, 47, -1], counters.Span<int>().ToArray());
+    }
+}
