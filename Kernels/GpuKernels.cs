@@ -14,9 +14,10 @@ public sealed partial class GpuKernels : IForwardKernels, IDisposable
     private const int Threads = 64;
 
     private readonly GpuDevice _device;
+    private readonly GpuKernelOptions _options;
 
     /// <summary>The kernels for an open device, which stays the caller's. They are compiled when they are first used.</summary>
-    public GpuKernels(GpuDevice device) => _device = device;
+    public GpuKernels(GpuDevice device, GpuKernelOptions? options = null) => (_device, _options) = (device, options ?? new GpuKernelOptions());
 
     /// <inheritdoc/>
     public DType ActivationType => DType.F32;
@@ -25,14 +26,19 @@ public sealed partial class GpuKernels : IForwardKernels, IDisposable
     public Device Device => _device;
 
     /// <inheritdoc/>
-    public string Description => $"{_device.Name}, {_device.Description.Model}, {_device.Description.Capability}, float32 kernels without tensor cores";
+    public string Description => $"{_device.Name}, {_device.Description.Model}, {_device.Description.Capability}, {Units}";
+
+    private string Units => HasTensorCores ? "float32 kernels, products of BF16 and FP8 weights on tensor cores"
+        : _options.MatrixUnits == MatrixUnits.Simulated ? "float32 kernels, products of BF16 and FP8 weights on simulated tensor cores"
+        : "float32 kernels without tensor cores";
 
     /// <summary>Every kernel, for checks of the code that is made of them.</summary>
     internal IEnumerable<IGpuKernel> All =>
     [
         _rmsNorm, _ropeTable, _rope, _swiGlu, _add, _concatenate, _route, _dispatch, _combine, _logSumExp, _roundToBFloat16,
         _attentionMerge, _argMax, _advance,
-        .. _embed.All, .. _splitProduct.All, .. _tiledProduct.All, .. _append.All, .. _attention.All, .. _attentionSplit.All,
+        .. _embed.All, .. _splitProduct.All, .. _tiledProduct.All, .. _mmaSplit.All, .. _mmaTile.All,
+        .. _append.All, .. _attention.All, .. _attentionSplit.All,
     ];
 
     /// <summary>Frees scratch memory and tables; the device is not closed.</summary>

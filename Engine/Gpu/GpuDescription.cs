@@ -30,6 +30,9 @@ public enum GpuKind
 public sealed record GpuDescription(
     GpuKind Kind, int Index, string Model, long MemoryBytes, string Driver, string Capability, string? Unusable)
 {
+    /// <summary>The compute capability of a CUDA device times ten, 89 for 8.9; 0 for every other device.</summary>
+    public int ComputeCapability { get; init; }
+
     /// <summary>The name by which it is chosen, <c>cuda:0</c> for example.</summary>
     public string Name => $"{Prefix(Kind)}:{Index}";
 

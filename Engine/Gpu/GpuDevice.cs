@@ -1,6 +1,7 @@
 using ILGPU;
 using ILGPU.Runtime;
 using ILGPU.Runtime.CPU;
+using ILGPU.Runtime.Cuda;
 
 namespace Mellum2.Managed.Engine;
 
@@ -24,6 +25,8 @@ public sealed class GpuDevice : Device, IDisposable
         Description = description;
         try
         {
+            if (device is CudaDevice cuda)
+                CudaTarget.Raise(cuda);
             Accelerator = device is CPUDevice emulator
                 ? emulator.CreateCPUAccelerator(context, CPUAcceleratorMode.Parallel)
                 : device.CreateAccelerator(context);

@@ -122,7 +122,10 @@ public static class GpuDevices
         string capability = device.Architecture is { } architecture ? $"compute capability {architecture.Major}.{architecture.Minor}" : "unknown";
         return new GpuDescription(
             GpuKind.Cuda, index, device.Name, device.MemorySize, $"CUDA {device.DriverVersion}",
-            $"{capability}, {device.NumMultiprocessors} multiprocessors", reason);
+            $"{capability}, {device.NumMultiprocessors} multiprocessors", reason)
+        {
+            ComputeCapability = device.Architecture is { } version ? 10 * version.Major + version.Minor : 0,
+        };
     }
 
     private static GpuDescription Describe(CLDevice device, GpuKind kind, int index)

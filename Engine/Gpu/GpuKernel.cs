@@ -1,6 +1,9 @@
 using System.Reflection;
 using ILGPU;
+using ILGPU.Backends.EntryPoints;
+using ILGPU.Backends.PTX;
 using ILGPU.Runtime;
+using ILGPU.Runtime.Cuda;
 
 namespace Mellum2.Managed.Engine;
 
@@ -12,6 +15,9 @@ internal interface IGpuKernel
 
     /// <summary>The kernel.</summary>
     MethodInfo Method { get; }
+
+    /// <summary>The compute capability that the instructions in it need, times ten; 0 for a kernel that runs on every device.</summary>
+    int NeedsCuda { get; }
 }
 
 /// <summary>
@@ -20,7 +26,8 @@ internal interface IGpuKernel
 /// </summary>
 /// <param name="name">The name for messages and tables.</param>
 /// <param name="kernel">A static method.</param>
-internal sealed class GpuKernel<T>(string name, Action<T> kernel) : IGpuKernel where T : struct
+/// <param name="needsCuda">The compute capability that the instructions in it need, times ten; 0 where there are none.</param>
+internal sealed class GpuKernel<T>(string name, Action<T> kernel, int needsCuda = 0) : IGpuKernel where T : struct
 {
     // CUDA's limit for every dimension of a grid but the first.
     private const int MostGroupsY = 65535;
@@ -33,9 +40,15 @@ internal sealed class GpuKernel<T>(string name, Action<T> kernel) : IGpuKernel w
     /// <inheritdoc/>
     public MethodInfo Method => kernel.Method;
 
-    /// <summary>Queues the kernel on a grid of <paramref name="x"/> × <paramref name="y"/> groups; none is no launch.</summary>
+    /// <inheritdoc/>
+    public int NeedsCuda => needsCuda;
+
+    /// <summary>
+    /// Queues the kernel on a grid of <paramref name="x"/> × <paramref name="y"/> groups, each with
+    /// <paramref name="sharedBytes"/> of dynamic shared memory; no groups are no launch.
+    /// </summary>
     /// <exception cref="InvalidInputException">It does not compile on this device, or the device fails.</exception>
-    public void Run(GpuDevice device, int x, int y, int threads, in T arguments)
+    public void Run(GpuDevice device, int x, int y, int threads, in T arguments, int sharedBytes = 0)
     {
         if (x == 0 || y == 0)
             return;
@@ -43,7 +56,8 @@ internal sealed class GpuKernel<T>(string name, Action<T> kernel) : IGpuKernel w
         _launch ??= Compile(device);
         try
         {
-            _launch(device.Queue, new KernelConfig(new Index3D(x, y, 1), new Index3D(threads, 1, 1)), arguments);
+            SharedMemoryConfig shared = sharedBytes == 0 ? SharedMemoryConfig.Empty : SharedMemoryConfig.RequestDynamic<byte>(sharedBytes);
+            _launch(device.Queue, new KernelConfig(new Index3D(x, y, 1), new Index3D(threads, 1, 1), shared), arguments);
         }
         catch (AcceleratorException e)
         {
@@ -58,7 +72,11 @@ internal sealed class GpuKernel<T>(string name, Action<T> kernel) : IGpuKernel w
     {
         try
         {
-            return device.Accelerator.LoadKernel(kernel);
+            if (device.Accelerator is not CudaAccelerator cuda)
+                return device.Accelerator.LoadKernel(kernel);
+            EntryPointDescription entry = EntryPointDescription.FromExplicitlyGroupedKernel(kernel.Method);
+            PTXCompiledKernel compiled = PtxText.KeepInRegisters((PTXCompiledKernel)cuda.CompileKernel(entry));
+            return cuda.LoadKernel(compiled).CreateLauncherDelegate<Action<AcceleratorStream, KernelConfig, T>>();
         }
         catch (Exception e) when (e is not InvalidInputException)
         {

@@ -52,6 +52,11 @@ public sealed partial class GpuKernels
             rows.Offsets = y.Memory.Elements<int>(y.ByteOffset, 1);
             rows.Order = rows.Offsets;
         }
+        if (UsesMma(format))
+        {
+            MmaProduct(weights, format, rows, x, y);
+            return;
+        }
         ProductArguments arguments = new() { Weights = weights, Rows = rows, X = x.View<float>(), Y = y.View<float>() };
         if (tokens <= MostSplitRows)
             _splitProduct.For(format).Run(

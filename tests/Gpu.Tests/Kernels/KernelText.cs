@@ -12,16 +12,15 @@ namespace Mellum2.Managed.Gpu.Tests;
 /// <summary>What ILGPU makes of a kernel, without a device.</summary>
 internal static class KernelText
 {
-    /// <summary>PTX for a compute capability.</summary>
+    /// <summary>PTX for a compute capability, in the version of CUDA 12.4, as it goes to the driver.</summary>
     public static string Ptx(MethodInfo kernel, int major, int minor)
     {
         using Context context = CreateContext();
         CudaArchitecture architecture = new(major, minor);
         CudaCapabilityContext capabilities = new(architecture);
-        // ILGPU 1.5.3 says sm_80 for everything newer.
-        typeof(CudaCapabilityContext).GetProperty("TargetArchitecture")!.SetValue(capabilities, architecture);
-        using PTXBackend backend = new(context, capabilities, architecture, new CudaInstructionSet(7, 8), null);
-        return ((PTXCompiledKernel)backend.Compile(Entry(kernel), KernelSpecialization.Empty)).PTXAssembly;
+        CudaTarget.Raise(capabilities, architecture);
+        using PTXBackend backend = new(context, capabilities, architecture, new CudaInstructionSet(8, 4), null);
+        return PtxText.KeepInRegisters((PTXCompiledKernel)backend.Compile(Entry(kernel), KernelSpecialization.Empty)).PTXAssembly;
     }
 
     /// <summary>OpenCL C for a device of no particular vendor.</summary>
