@@ -48,8 +48,11 @@ internal interface IMma
     /// <summary>What lanes exchange words through; called once in a kernel. <paramref name="shared"/> is returned where nothing is needed.</summary>
     static abstract ArrayView<uint> Scratch(ArrayView<uint> shared);
 
-    /// <summary>sums + a·bᵀ over 16 columns of bfloat16 (mma m16n8k16): two in a word, the first in the low bits.</summary>
-    static abstract Accumulator BFloat16(Accumulator sums, Fragments a, FragmentB b, ArrayView<uint> scratch);
+    /// <summary>
+    /// sums + low·bᵀ + high·bᵀ, in this order, over 16 columns of bfloat16 (two times mma m16n8k16): two in a word, the first in
+    /// the low bits.
+    /// </summary>
+    static abstract Accumulator BFloat16(Accumulator sums, Fragments low, Fragments high, FragmentB b, ArrayView<uint> scratch);
 
     /// <summary>sums + a·bᵀ over 32 columns of E4M3 (mma m16n8k32): four in a word, the first in the low bits.</summary>
     static abstract Accumulator Float8(Accumulator sums, Fragments a, FragmentB b, ArrayView<uint> scratch);

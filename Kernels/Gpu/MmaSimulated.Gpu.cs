@@ -11,24 +11,36 @@ internal readonly struct SimulatedMma : IMma
     private const int MostWarps = 8;
     private const int Lanes = 32;
     private const int WordsA = 4 * Lanes;
-    private const int WordsB = 2 * Lanes;
 
-    public static ArrayView<uint> Scratch(ArrayView<uint> shared) => SharedMemory.Allocate<uint>(MostWarps * (WordsA + WordsB));
+    // Two left operands and a right one.
+    private const int Words = 2 * WordsA + 2 * Lanes;
 
-    public static Accumulator BFloat16(Accumulator sums, Fragments a, FragmentB b, ArrayView<uint> scratch)
+    public static ArrayView<uint> Scratch(ArrayView<uint> shared) => SharedMemory.Allocate<uint>(MostWarps * Words);
+
+    public static Accumulator BFloat16(Accumulator sums, Fragments low, Fragments high, FragmentB b, ArrayView<uint> scratch)
     {
-        int own = Exchange(a, b, scratch), lane = Group.IdxX % Lanes, row = lane / 4, column = lane % 4 * 2;
-        sums.X += BFloat16Dot(scratch, own, row, 0, column);
-        sums.Y += BFloat16Dot(scratch, own, row, 0, column + 1);
-        sums.Z += BFloat16Dot(scratch, own, row, 1, column);
-        sums.W += BFloat16Dot(scratch, own, row, 1, column + 1);
+        int own = Group.IdxX / Lanes * Words, lane = Group.IdxX % Lanes, row = lane / 4, column = lane % 4 * 2;
+        Keep(scratch, own + lane * 4, low);
+        Keep(scratch, own + WordsA + lane * 4, high);
+        Keep(scratch, own + 2 * WordsA + lane * 2, b);
+        Group.Barrier();
+        for (int operand = own; operand < own + 2 * WordsA; operand += WordsA)
+        {
+            sums.X += BFloat16Dot(scratch, operand, row, 0, own, column);
+            sums.Y += BFloat16Dot(scratch, operand, row, 0, own, column + 1);
+            sums.Z += BFloat16Dot(scratch, operand, row, 1, own, column);
+            sums.W += BFloat16Dot(scratch, operand, row, 1, own, column + 1);
+        }
         Group.Barrier();
         return sums;
     }
 
     public static Accumulator Float8(Accumulator sums, Fragments a, FragmentB b, ArrayView<uint> scratch)
     {
-        int own = Exchange(a, b, scratch), lane = Group.IdxX % Lanes, row = lane / 4, column = lane % 4 * 2;
+        int own = Group.IdxX / Lanes * Words, lane = Group.IdxX % Lanes, row = lane / 4, column = lane % 4 * 2;
+        Keep(scratch, own + lane * 4, a);
+        Keep(scratch, own + 2 * WordsA + lane * 2, b);
+        Group.Barrier();
         sums.X += Float8Dot(scratch, own, row, 0, column);
         sums.Y += Float8Dot(scratch, own, row, 0, column + 1);
         sums.Z += Float8Dot(scratch, own, row, 1, column);
@@ -42,29 +54,31 @@ internal readonly struct SimulatedMma : IMma
     public static uint Widen(uint codes) =>
         (Interop.FloatAsInt(Float8Word.Decode(codes, 0)) >> 16) | (Interop.FloatAsInt(Float8Word.Decode(codes, 2)) & 0xFFFF0000u);
 
-    // Register r of lane l is at 4·l + r of the warp's part; the right operand follows in the same way.
-    private static int Exchange(Fragments a, FragmentB b, ArrayView<uint> scratch)
+    // Register r of lane l is at 4·l + r; those of the right operand, which has two, at 2·l + r.
+    private static void Keep(ArrayView<uint> scratch, int place, Fragments a)
     {
-        int own = Group.IdxX / Lanes * (WordsA + WordsB), lane = Group.IdxX % Lanes;
-        scratch[own + lane * 4] = a.R0;
-        scratch[own + lane * 4 + 1] = a.R1;
-        scratch[own + lane * 4 + 2] = a.R2;
-        scratch[own + lane * 4 + 3] = a.R3;
-        scratch[own + WordsA + lane * 2] = b.R0;
-        scratch[own + WordsA + lane * 2 + 1] = b.R1;
-        Group.Barrier();
-        return own;
+        scratch[place] = a.R0;
+        scratch[place + 1] = a.R1;
+        scratch[place + 2] = a.R2;
+        scratch[place + 3] = a.R3;
+    }
+
+    private static void Keep(ArrayView<uint> scratch, int place, FragmentB b)
+    {
+        scratch[place] = b.R0;
+        scratch[place + 1] = b.R1;
     }
 
     // Register 0 or 1 of a lane has its first columns for rows g and g + 8, registers 2 and 3 the second ones.
-    private static float BFloat16Dot(ArrayView<uint> scratch, int own, int row, int lower, int column)
+    private static float BFloat16Dot(ArrayView<uint> scratch, int operand, int row, int lower, int own, int column)
     {
         float sum = 0;
         for (int half = 0; half < 2; half++)
         {
             for (int t = 0; t < 4; t++)
             {
-                uint a = scratch[own + (row * 4 + t) * 4 + half * 2 + lower], b = scratch[own + WordsA + (column * 4 + t) * 2 + half];
+                uint a = scratch[operand + (row * 4 + t) * 4 + half * 2 + lower];
+                uint b = scratch[own + 2 * WordsA + (column * 4 + t) * 2 + half];
                 sum = BFloat16Word.Decode(a, 0) * BFloat16Word.Decode(b, 0) + sum;
                 sum = BFloat16Word.Decode(a, 1) * BFloat16Word.Decode(b, 1) + sum;
             }
@@ -79,7 +93,8 @@ internal readonly struct SimulatedMma : IMma
         {
             for (int t = 0; t < 4; t++)
             {
-                uint a = scratch[own + (row * 4 + t) * 4 + half * 2 + lower], b = scratch[own + WordsA + (column * 4 + t) * 2 + half];
+                uint a = scratch[own + (row * 4 + t) * 4 + half * 2 + lower];
+                uint b = scratch[own + 2 * WordsA + (column * 4 + t) * 2 + half];
                 for (int i = 0; i < 4; i++)
                     sum = Float8Word.Decode(a, i) * Float8Word.Decode(b, i) + sum;
             }

@@ -124,7 +124,7 @@ public sealed partial class GpuKernels
 
         /// <summary>sums + low · b + high · b, in this order.</summary>
         public readonly Accumulator Multiply<TMma>(Accumulator sums, FragmentB b, ArrayView<uint> scratch) where TMma : struct, IMma =>
-            TMma.BFloat16(TMma.BFloat16(sums, Low, b, scratch), High, b, scratch);
+            TMma.BFloat16(sums, Low, High, b, scratch);
 
         private static SplitPair Pair<TMma>(ArrayView<float> x, long row, int k, int columns) where TMma : struct, IMma
         {

@@ -14,6 +14,13 @@ public sealed class CodeGenerationTests
     public static IEnumerable<object[]> PortableKernels() =>
         TestDevices.Get("emulator:0").All.Where(kernel => kernel.NeedsCuda == 0).Select(kernel => new object[] { kernel.Name });
 
+    /// <summary>Those with instructions of CUDA devices.</summary>
+    public static IEnumerable<object[]> CudaKernels() =>
+        TestDevices.Get("emulator:0").All.Where(kernel => kernel.NeedsCuda > 0).Select(kernel => new object[] { kernel.Name });
+
+    /// <summary>What a kernel's products are in a GPU's assembly.</summary>
+    internal static string TensorInstruction(string name, int major, int minor) => "HMMA.16816.F32.BF16";
+
     /// <summary>The generations of GPUs that a kernel is compiled for.</summary>
     internal static IEnumerable<(int Major, int Minor)> Architectures(string name) =>
         new[] { (8, 0), (8, 9), (9, 0) }.Where(architecture => architecture.Item1 * 10 + architecture.Item2 >= Find(name).NeedsCuda);
@@ -38,6 +45,19 @@ public sealed class CodeGenerationTests
         Assert.Contains("kernel void", text, StringComparison.Ordinal);
         foreach (string word in new[] { "half", "sub_group", "intel" })
             Assert.DoesNotContain(word, text, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [MemberData(nameof(CudaKernels))]
+    public void Tensor_cores_are_used_without_local_memory(string name)
+    {
+        foreach ((int major, int minor) in Architectures(name))
+        {
+            string text = KernelText.Ptx(Find(name).Method, major, minor);
+            foreach (string instruction in new[] { "mma.sync.aligned.m16n8k", "ldmatrix.sync.aligned.m8n8.x4", "cp.async.cg.shared.global" })
+                Assert.Contains(instruction, text, StringComparison.Ordinal);
+            Assert.DoesNotContain(".local", text, StringComparison.Ordinal);
+        }
     }
 
     [Fact]

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Text;
 using System.Text.RegularExpressions;
 
 namespace Mellum2.Managed.Gpu.Tests;
@@ -8,6 +9,8 @@ namespace Mellum2.Managed.Gpu.Tests;
 public sealed partial class CompilerTests
 {
     public static IEnumerable<object[]> Kernels() => CodeGenerationTests.Kernels();
+
+    public static IEnumerable<object[]> CudaKernels() => CodeGenerationTests.CudaKernels();
 
     public static IEnumerable<object[]> PortableKernels() => CodeGenerationTests.PortableKernels();
 
@@ -32,6 +35,23 @@ public sealed partial class CompilerTests
         "clang", KernelText.OpenCl(CodeGenerationTests.Find(name).Method), ".cl",
         "-x", "cl", "-cl-std=CL3.0", "-target", "spir64", "-cl-ext=+all", "-Xclang", "-finclude-default-header", "-fsyntax-only", "-w");
 
+    [ToolTheory("nvdisasm")]
+    [MemberData(nameof(CudaKernels))]
+    public void The_assembly_has_the_instructions_of_tensor_cores(string name)
+    {
+        foreach ((int major, int minor) in CodeGenerationTests.Architectures(name))
+        {
+            string cubin = Path.GetTempFileName();
+            Run("ptxas", KernelText.Ptx(CodeGenerationTests.Find(name).Method, major, minor), ".ptx", $"-arch=sm_{major}{minor}", "-o", cubin);
+            string code = Run("nvdisasm", File.ReadAllBytes(cubin), ".cubin", "-c");
+            File.Delete(cubin);
+            // Products, loads of four matrices from shared memory, copies to it in the background; no local memory.
+            foreach (string instruction in new[] { CodeGenerationTests.TensorInstruction(name, major, minor), "LDSM.16.M88.4", "LDGSTS" })
+                Assert.Contains(instruction, code, StringComparison.Ordinal);
+            Assert.DoesNotContain("LDL", code, StringComparison.Ordinal);
+        }
+    }
+
     [Fact]
     public void The_table_of_registers_has_every_kernel_once() => Assert.Equal(
         Kernels().Select(kernel => (string)kernel[0]).Order(StringComparer.Ordinal), Table().Select(row => row[0]).Order(StringComparer.Ordinal));
@@ -40,12 +60,15 @@ public sealed partial class CompilerTests
         File.ReadLines(Path.Combine(AppContext.BaseDirectory, "registers.txt")).Where(line => !line.StartsWith('#')).Select(line => line.Split(' '));
 
     /// <summary>What a program writes about a text.</summary>
-    private static string Run(string program, string text, string extension, params string[] arguments)
+    private static string Run(string program, string text, string extension, params string[] arguments) =>
+        Run(program, Encoding.UTF8.GetBytes(text), extension, arguments);
+
+    private static string Run(string program, byte[] bytes, string extension, params string[] arguments)
     {
         string file = Path.ChangeExtension(Path.GetTempFileName(), extension);
         try
         {
-            File.WriteAllText(file, text);
+            File.WriteAllBytes(file, bytes);
             ProcessStartInfo start = new(ToolTheoryAttribute.Find(program)!, [.. arguments, file]) { RedirectStandardError = true, RedirectStandardOutput = true };
             using Process process = Process.Start(start)!;
             Task<string> output = process.StandardOutput.ReadToEndAsync();
