@@ -27,7 +27,9 @@ public partial interface IForwardKernels
     /// On the processor each y[t, n] is one chain of fused multiply-adds over rising k that begins at 0; on a device it is the
     /// sum, in order, of such chains over 64 columns each. Both hold for every T: decoding, verifying drafts and prefill give the
     /// same bits on one back end. Against float64 the error is that of a chain, at most K·2⁻²⁴·Σ|x·W| and about √K·2⁻²⁴ of it
-    /// in practice.
+    /// in practice. On tensor cores (<see cref="MatrixUnits"/>; BF16 and FP8 weights) x is split into two bfloat16, which loses up
+    /// to 2⁻¹⁷·Σ|x·W|, and the sum of 64 columns is made of steps of 16 in an order and with a rounding that are the device's own;
+    /// an |x| above 3.39·10³⁸ counts as infinite.
     /// </summary>
     void MatMul(Tensor x, WeightMatrix w, Tensor y);
 

@@ -18,9 +18,6 @@ public sealed class CodeGenerationTests
     public static IEnumerable<object[]> CudaKernels() =>
         TestDevices.Get("emulator:0").All.Where(kernel => kernel.NeedsCuda > 0).Select(kernel => new object[] { kernel.Name });
 
-    /// <summary>What a kernel's products are in a GPU's assembly.</summary>
-    internal static string TensorInstruction(string name, int major, int minor) => "HMMA.16816.F32.BF16";
-
     /// <summary>The generations of GPUs that a kernel is compiled for.</summary>
     internal static IEnumerable<(int Major, int Minor)> Architectures(string name) =>
         new[] { (8, 0), (8, 9), (9, 0) }.Where(architecture => architecture.Item1 * 10 + architecture.Item2 >= Find(name).NeedsCuda);
