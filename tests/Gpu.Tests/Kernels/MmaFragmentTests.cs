@@ -73,7 +73,7 @@ public sealed class MmaFragmentTests
         a.Y[(row + 8) * Outputs + 2 * t + 1] = sums.W;
     }
 
-    internal struct FragmentArguments
+    public struct FragmentArguments
     {
         public ArrayView<uint> X;
         public ArrayView<uint> W;
