@@ -47,14 +47,14 @@ public sealed class IdentityTests
         ModelConfiguration configuration = model.Configuration;
         Random random = new(folder.Length);
         // Longer than every window and, where the model has the positions, than one range of 512 keys.
-        int longest = emulated ? 9 : Math.Min(configuration.MaximumPositions - 1, 560);
-        int[][] prompts = [.. new[] { longest, emulated ? 3 : 70, emulated ? 1 : 33 }.Select(
+        int longest = emulated ? 6 : Math.Min(configuration.MaximumPositions - 1, 560);
+        int[][] prompts = [.. new[] { longest, emulated ? 2 : 70, emulated ? 1 : 33 }.Select(
             length => Enumerable.Range(0, length).Select(_ => random.Next(configuration.VocabularySize)).ToArray())];
         float[][] want = [.. prompts.Select(prompt => DeviceModels.Logits(model, [prompt], [[prompt.Length]], longest)[0])];
         for (int run = 0; run < (emulated ? 1 : 6); run++)
         {
             // Passes of a token, of a token and its drafts, of a tile and a bit, and of hundreds; any of the prompts in each.
-            int most = emulated ? 5 : new[] { 3, 9, 20, 64, 200, longest }[run];
+            int most = emulated ? 4 : new[] { 3, 9, 20, 64, 200, longest }[run];
             float[][] got = DeviceModels.Logits(model, prompts, Split(prompts, most, random), most);
             for (int i = 0; i < prompts.Length; i++)
                 Same(want[i], got[i], $"prompt {i} in passes of up to {most} rows");
