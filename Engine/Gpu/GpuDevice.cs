@@ -42,6 +42,9 @@ public sealed class GpuDevice : Device, IDisposable
     /// <summary>The bytes that tensors on the device hold.</summary>
     public long AllocatedBytes => _allocatedBytes;
 
+    /// <summary>The most bytes that tensors on the device have held at once.</summary>
+    public long PeakBytes { get; private set; }
+
     /// <summary>How many kernels have been queued since the device was opened.</summary>
     public long Launches { get; internal set; }
 
@@ -109,6 +112,7 @@ public sealed class GpuDevice : Device, IDisposable
             // A view of nothing has no buffer, and rows may be read in units of 16 bytes.
             GpuMemory memory = new(this, Accelerator.Allocate1D<byte>(Math.Max((bytes + 15) / 16 * 16, 16)), bytes);
             _allocatedBytes += bytes;
+            PeakBytes = Math.Max(PeakBytes, _allocatedBytes);
             return memory;
         }
         catch (Exception e) when (e is not InvalidInputException)

@@ -41,10 +41,12 @@ public sealed class FaultTests
             using TokenDecoder decoder = Greedy(mellum.Model);
             decoder.Prefill([1]);
             device.Accelerator.Dispose();
-            // The emulator's memory is the process's: nobody there says that it was freed.
+            // The emulator's memory is the process's: nobody there says that it is gone.
             if (!TestDevices.IsEmulator(name))
+            {
                 OneSentence(Assert.Throws<InvalidInputException>(() => decoder.Prefill([1, 2])).Message, device.Name);
-            OneSentence(Assert.Throws<InvalidInputException>(() => device.Allocate(DType.F32, new Shape(4))).Message, device.Name);
+                OneSentence(Assert.Throws<InvalidInputException>(() => device.Allocate(DType.F32, new Shape(4))).Message, device.Name);
+            }
         }
         using Mellum next = Load(name);
         using TokenDecoder another = Greedy(next.Model);
