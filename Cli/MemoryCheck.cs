@@ -27,10 +27,9 @@ internal static class MemoryCheck
         long cacheBytes = new CachePlan(configuration, format, tokens, new GenerationOptions().Chunk, withMtp).Bytes;
         if (!settings.OnCpu && GpuDevices.Find(settings.Device) is { } device)
         {
-            long activations = ActivationPlan.Bytes(configuration, new GenerationOptions().Chunk, SpeculationOptions.MostDrafts + 1, withMtp);
-            RequireOn(
-                terminal, settings, device,
-                [new MemoryPart("weights", weightBytes), new MemoryPart("cache", cacheBytes), new MemoryPart("activations", activations)]);
+            IReadOnlyList<MemoryPart> running = DevicePlan.Running(
+                configuration, withMtp, format, tokens, new GenerationOptions().Chunk, SpeculationOptions.MostDrafts + 1);
+            RequireOn(terminal, settings, device, [new MemoryPart("weights", weightBytes), .. running]);
             return;
         }
         long available = AvailableBytes();

@@ -48,6 +48,7 @@ internal static class ModelLoading
             Reference = settings.Reference,
             CacheFormat = settings.Cache,
             BFloat16Products = settings.RoundsProducts,
+            ChecksMemory = !settings.Force,
         };
     }
 

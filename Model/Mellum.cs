@@ -35,7 +35,9 @@ public sealed class Mellum : IDisposable
     private Tokenizer? TokenizerOrNull { get; }
 
     /// <summary>Loads the checkpoint in <paramref name="folder"/>.</summary>
-    /// <exception cref="InvalidInputException">A file is missing, damaged or not understood.</exception>
+    /// <exception cref="InvalidInputException">
+    /// A file is missing, damaged or not understood, or the device has not the memory for the weights.
+    /// </exception>
     public static Mellum Load(string folder, MellumOptions? options = null, CancellationToken cancel = default)
     {
         options ??= new MellumOptions();
@@ -47,13 +49,16 @@ public sealed class Mellum : IDisposable
         if (tokenizer is not null && tokenizer.VocabularySize > configuration.VocabularySize)
             throw new InvalidInputException(
                 $"{tokenizerFile} has ids up to {tokenizer.VocabularySize - 1}, but the model's vocabulary has {configuration.VocabularySize} tokens.");
-        return Create(configuration, checkpoint, withMtp, options, tokenizer, ChatTemplate.Load(folder), cancel);
+        return Create(configuration, checkpoint, checkpoint.FormatOf, withMtp, options, tokenizer, ChatTemplate.Load(folder), cancel);
     }
 
     /// <summary>A model of random weights, for measuring; it has no tokenizer.</summary>
     public static Mellum Random(
-        ModelConfiguration configuration, DType format, bool withMtp, MellumOptions? options = null, ulong seed = 0) =>
-        Create(configuration, new RandomWeights(format, seed), withMtp, options ?? new MellumOptions(), null, null, default);
+        ModelConfiguration configuration, DType format, bool withMtp, MellumOptions? options = null, ulong seed = 0)
+    {
+        RandomWeights weights = new(format, seed);
+        return Create(configuration, weights, weights.FormatOf, withMtp, options ?? new MellumOptions(), null, null, default);
+    }
 
     /// <summary>
     /// Generates a text.
@@ -98,6 +103,7 @@ public sealed class Mellum : IDisposable
     private static Mellum Create(
         ModelConfiguration configuration,
         IWeightSource source,
+        Func<string, DType> format,
         bool withMtp,
         MellumOptions options,
         Tokenizer? tokenizer,
@@ -108,6 +114,8 @@ public sealed class Mellum : IDisposable
         try
         {
             IForwardKernels kernels = CreateKernels(options, owned);
+            if (options.ChecksMemory && kernels.Device is GpuDevice gpu)
+                DevicePlan.Loading(gpu.Description, configuration, withMtp, format).Check();
             PooledWorkspace workspace = owned.Add(new PooledWorkspace(kernels.Device.Allocate));
             if (options.BFloat16Products)
                 kernels = owned.Add(new BFloat16Kernels(kernels, workspace));

@@ -32,6 +32,9 @@ public sealed record MellumOptions
     /// <summary>Whether an MTP head is loaded where the checkpoint has one.</summary>
     public bool LoadMtp { get; init; } = true;
 
+    /// <summary>Whether weights that a device has no memory for are refused before anything is allocated there.</summary>
+    public bool ChecksMemory { get; init; } = true;
+
     /// <summary>Told how far loading has come.</summary>
     public IProgress<LoadProgress>? Progress { get; init; }
 }

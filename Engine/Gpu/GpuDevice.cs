@@ -45,11 +45,17 @@ public sealed class GpuDevice : Device, IDisposable
     /// <summary>The bytes that tensors on the device hold.</summary>
     public long AllocatedBytes => _allocatedBytes;
 
+    /// <summary>The most bytes that tensors on the device have held at once.</summary>
+    public long PeakBytes { get; private set; }
+
     /// <summary>How many kernels have been queued since the device was opened.</summary>
     public long Launches { get; internal set; }
 
     /// <summary>Told of every kernel that is queued: its name, the grid and what it is given. For checks; null costs nothing.</summary>
     internal Action<string, int, int, object>? Launched { get; set; }
+
+    /// <summary>The most bytes that are handed out, for tests of a device that has no more.</summary>
+    internal long MostAllocatedBytes { get; set; } = long.MaxValue;
 
     internal Accelerator Accelerator { get; }
 
@@ -74,19 +80,28 @@ public sealed class GpuDevice : Device, IDisposable
             return;
         _disposed = true;
         // Copies that are still queued read from the staging buffers.
+        Try(Queue.Synchronize);
+        Try(_staging.Dispose);
+        Try(Queue.Dispose);
+        Try(Accelerator.Dispose);
+        Try(_context.Dispose);
+    }
+
+    /// <summary>Lets go of something of a device that may be lost; what a lost device says then is of no use.</summary>
+    internal static void Try(Action free)
+    {
         try
         {
-            Queue.Synchronize();
+            free();
         }
-        catch (AcceleratorException)
+        catch (Exception e) when (IsFailure(e))
         {
-            // The device is lost, and with it the queue.
         }
-        _staging.Dispose();
-        Queue.Dispose();
-        Accelerator.Dispose();
-        _context.Dispose();
     }
+
+    /// <summary>What ILGPU throws when a device or its driver fails, or was closed underneath.</summary>
+    internal static bool IsFailure(Exception e) =>
+        e is AcceleratorException or CapabilityNotSupportedException or ObjectDisposedException;
 
     /// <summary>Allocates memory; its contents are undefined.</summary>
     /// <exception cref="InvalidInputException">The device has not that much left.</exception>
@@ -95,9 +110,12 @@ public sealed class GpuDevice : Device, IDisposable
         ArgumentOutOfRangeException.ThrowIfNegative(bytes);
         try
         {
+            if (bytes > MostAllocatedBytes - _allocatedBytes)
+                throw new InsufficientMemoryException($"a limit of {MostAllocatedBytes:N0} bytes is set");
             // A view of nothing has no buffer, and rows may be read in units of 16 bytes.
             GpuMemory memory = new(this, Accelerator.Allocate1D<byte>(Math.Max((bytes + 15) / 16 * 16, 16)), bytes);
             _allocatedBytes += bytes;
+            PeakBytes = Math.Max(PeakBytes, _allocatedBytes);
             return memory;
         }
         catch (Exception e) when (e is not InvalidInputException)
@@ -109,9 +127,29 @@ public sealed class GpuDevice : Device, IDisposable
 
     internal void CountFreed(long bytes) => _allocatedBytes -= bytes;
 
-    internal void Write(GpuMemory memory, long offset, ReadOnlySpan<byte> source) => _staging.Write(memory, offset, source);
+    internal void Write(GpuMemory memory, long offset, ReadOnlySpan<byte> source)
+    {
+        try
+        {
+            _staging.Write(memory, offset, source);
+        }
+        catch (Exception e) when (IsFailure(e))
+        {
+            throw Failure("a copy to it", e);
+        }
+    }
 
-    internal void Read(GpuMemory memory, long offset, Span<byte> target) => _staging.Read(memory, offset, target);
+    internal void Read(GpuMemory memory, long offset, Span<byte> target)
+    {
+        try
+        {
+            _staging.Read(memory, offset, target);
+        }
+        catch (Exception e) when (IsFailure(e))
+        {
+            throw Failure("a copy from it", e);
+        }
+    }
 
     /// <summary>Runs something that talks to the device; an error becomes one sentence that names both.</summary>
     internal void Guard(Action<GpuDevice> action, string what)
@@ -121,11 +159,14 @@ public sealed class GpuDevice : Device, IDisposable
         {
             action(this);
         }
-        catch (Exception e) when (e is AcceleratorException or CapabilityNotSupportedException)
+        catch (Exception e) when (IsFailure(e))
         {
-            throw new InvalidInputException($"The device {Name} ({Description.Model}) failed at {what}: {FirstLine(e)}", e);
+            throw Failure(what, e);
         }
     }
+
+    private InvalidInputException Failure(string what, Exception e) =>
+        new($"The device {Name} ({Description.Model}) failed at {what}: {FirstLine(e)}", e);
 
     internal static string FirstLine(Exception e)
     {

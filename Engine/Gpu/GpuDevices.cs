@@ -77,6 +77,28 @@ public static class GpuDevices
         }
     }
 
+    /// <summary>Why a CUDA device cannot be used, as half a sentence; null when it can.</summary>
+    /// <param name="knownCapability">Whether ILGPU knows its compute capability.</param>
+    /// <param name="supportedInstructions">Whether the driver takes a PTX version that ILGPU makes.</param>
+    /// <param name="driver">The driver's CUDA version.</param>
+    internal static string? CudaReason(bool knownCapability, bool supportedInstructions, string driver) =>
+        !knownCapability ? "its compute capability is not known to this program"
+        : !supportedInstructions ? $"its driver (CUDA {driver}) is too old for the kernels' PTX"
+        : null;
+
+    /// <summary>Why an OpenCL device cannot be used, as half a sentence; null when it can.</summary>
+    /// <param name="version">Its version of OpenCL C.</param>
+    /// <param name="newEnough">Whether ILGPU makes code for that version.</param>
+    /// <param name="genericAddressSpace">Whether pointers may be to any memory.</param>
+    /// <param name="float64">Whether it computes in float64.</param>
+    /// <param name="largestGroup">The most threads of a group.</param>
+    internal static string? OpenClReason(string version, bool newEnough, bool genericAddressSpace, bool float64, int largestGroup) =>
+        !newEnough ? $"its driver has OpenCL C {version}, and 2.0 is needed"
+        : !genericAddressSpace ? "its driver's OpenCL has no generic address space"
+        : !float64 ? "it has no float64, in which the rotary tables are put together"
+        : largestGroup < GpuDevice.LargestGroup ? $"its groups have at most {largestGroup} threads, and {GpuDevice.LargestGroup} are needed"
+        : null;
+
     private static bool Matches(string name, GpuDescription device) => name switch
     {
         "auto" => device.Kind is GpuKind.Cuda or GpuKind.OpenCl,
@@ -115,10 +137,8 @@ public static class GpuDevices
 
     private static GpuDescription Describe(CudaDevice device, int index)
     {
-        string? reason = device.Architecture is null ? "its compute capability is not known to this program"
-            : device.InstructionSet is not { } set || !PTXCodeGenerator.SupportedInstructionSets.Contains(set)
-                ? $"its driver (CUDA {device.DriverVersion}) is too old for the kernels' PTX"
-                : null;
+        bool supported = device.InstructionSet is { } set && PTXCodeGenerator.SupportedInstructionSets.Contains(set);
+        string? reason = CudaReason(device.Architecture is not null, supported, $"{device.DriverVersion}");
         string capability = device.Architecture is { } architecture ? $"compute capability {architecture.Major}.{architecture.Minor}" : "unknown";
         return new GpuDescription(
             GpuKind.Cuda, index, device.Name, device.MemorySize, $"CUDA {device.DriverVersion}",
@@ -130,11 +150,9 @@ public static class GpuDevices
 
     private static GpuDescription Describe(CLDevice device, GpuKind kind, int index)
     {
-        string? reason = device.CLStdVersion < CLBackend.MinimumVersion ? $"it has OpenCL C {device.CLStdVersion}, and 2.0 is needed"
-            : !device.Capabilities.GenericAddressSpace ? "its OpenCL has no generic address space"
-            : !device.Capabilities.Float64 ? "it has no float64, in which the rotary tables are put together"
-            : device.MaxNumThreadsPerGroup < GpuDevice.LargestGroup ? $"its groups have at most {device.MaxNumThreadsPerGroup} threads, and {GpuDevice.LargestGroup} are needed"
-            : null;
+        string? reason = OpenClReason(
+            $"{device.CLStdVersion}", device.CLStdVersion >= CLBackend.MinimumVersion, device.Capabilities.GenericAddressSpace,
+            device.Capabilities.Float64, device.MaxNumThreadsPerGroup);
         return new GpuDescription(
             kind, index, device.Name, device.MemorySize, $"{device.PlatformName} ({device.VendorName})",
             string.Create(CultureInfo.InvariantCulture, $"OpenCL C {device.CLStdVersion}, {device.NumMultiprocessors} compute units"), reason);

@@ -59,7 +59,7 @@ internal sealed class GpuKernel<T>(string name, Action<T> kernel, int needsCuda 
             SharedMemoryConfig shared = sharedBytes == 0 ? SharedMemoryConfig.Empty : SharedMemoryConfig.RequestDynamic<byte>(sharedBytes);
             _launch(device.Queue, new KernelConfig(new Index3D(x, y, 1), new Index3D(threads, 1, 1), shared), arguments);
         }
-        catch (AcceleratorException e)
+        catch (Exception e) when (GpuDevice.IsFailure(e))
         {
             throw new InvalidInputException(
                 $"The kernel {name} failed on the device {device.Name} ({device.Description.Model}): {GpuDevice.FirstLine(e)}", e);

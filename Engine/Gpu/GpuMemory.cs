@@ -64,7 +64,7 @@ internal sealed unsafe class GpuMemory : IDisposable
     {
         if (_buffer is null)
             return;
-        _buffer.Dispose();
+        GpuDevice.Try(_buffer.Dispose);
         _buffer = null;
         Device.CountFreed(ByteLength);
     }

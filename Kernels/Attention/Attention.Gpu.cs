@@ -103,8 +103,10 @@ public sealed partial class GpuKernels
     }
 
     /// <summary>The splits that up to <see cref="MostSplitQueries"/> queries can see together: of all slots, or of a window anywhere.</summary>
-    internal static int MostSplits(KvLayer cache, int window) => window == 0
-        ? (cache.Slots + SplitPositions - 1) / SplitPositions
+    internal static int MostSplits(KvLayer cache, int window) => MostSplits(cache.Slots, window);
+
+    private static int MostSplits(int slots, int window) => window == 0
+        ? (slots + SplitPositions - 1) / SplitPositions
         : (window + MostSplitQueries - 2) / SplitPositions + 2;
 
     /// <summary>One thread for each element of the rows of k and v.</summary>

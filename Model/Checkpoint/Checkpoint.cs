@@ -67,6 +67,10 @@ public sealed partial class Checkpoint : IWeightSource, IDisposable
     public CheckpointTensor Find(string name) =>
         TryFind(name, out CheckpointTensor? tensor) ? tensor : throw new InvalidInputException($"The checkpoint {Folder} lacks tensor \"{name}\".");
 
+    /// <summary>The format of a tensor; F32 where the file's is none that the engine keeps.</summary>
+    /// <exception cref="InvalidInputException">The checkpoint has none of this name.</exception>
+    public DType FormatOf(string name) => DTypes.TryParse(Find(name).Stored.Format, out DType type) ? type : DType.F32;
+
     /// <summary>
     /// A matrix over the mapped bytes, row-major, with its scales if it is FP8. Disposing of it gives the pages back.
     /// FP8 without a scale tensor has scale 1.

@@ -22,11 +22,17 @@ public sealed class RandomWeights(DType format, ulong seed) : IWeightSource
     private readonly float[] _normal = Normal(seed);
     private uint _stream;
 
+    /// <summary>The format of a matrix: embedding and routers are not FP8.</summary>
+    public DType FormatOf(string name)
+    {
+        bool wide = name.Contains("embed", StringComparison.Ordinal) || name.EndsWith("mlp.gate.weight", StringComparison.Ordinal);
+        return wide && format == DType.F8E4M3 ? DType.BF16 : format;
+    }
+
     /// <inheritdoc/>
     public WeightMatrix OpenMatrix(string name, int rows, int columns)
     {
-        bool wide = name.Contains("embed", StringComparison.Ordinal) || name.EndsWith("mlp.gate.weight", StringComparison.Ordinal);
-        DType type = wide && format == DType.F8E4M3 ? DType.BF16 : format;
+        DType type = FormatOf(name);
         Tensor data = Tensor.Allocate(type, new Shape(rows, columns));
         switch (type)
         {

@@ -80,5 +80,33 @@ public sealed class DeviceTests
         Assert.Contains("emulator:0", error.Message, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void A_kernel_that_cannot_be_translated_is_named_on_every_device()
+    {
+        foreach (string name in TestDevices.Names.Select(names => (string)names[0]))
+        {
+            using GpuDevice device = GpuDevices.Open(name);
+            string message = Assert.Throws<InvalidInputException>(() => new GpuKernel<int>("Untranslatable", Broken).Run(device, 1, 1, 1, 0)).Message;
+            Assert.Contains("The kernel Untranslatable does not compile for the device " + name, message, StringComparison.Ordinal);
+            Assert.DoesNotContain('\n', message);
+        }
+    }
+
+    [Theory]
+    [InlineData(true, true, null)]
+    [InlineData(true, false, "its driver (CUDA 9.1) is too old for the kernels' PTX")]
+    [InlineData(false, true, "its compute capability is not known to this program")]
+    public void A_cuda_driver_that_is_too_old_is_a_reason(bool capability, bool instructions, string? reason) =>
+        Assert.Equal(reason, GpuDevices.CudaReason(capability, instructions, "9.1"));
+
+    [Theory]
+    [InlineData(true, true, true, 256, null)]
+    [InlineData(false, true, true, 256, "its driver has OpenCL C 1.2, and 2.0 is needed")]
+    [InlineData(true, false, true, 256, "its driver's OpenCL has no generic address space")]
+    [InlineData(true, true, false, 256, "it has no float64, in which the rotary tables are put together")]
+    [InlineData(true, true, true, 255, "its groups have at most 255 threads, and 256 are needed")]
+    public void An_opencl_driver_that_cannot_run_the_kernels_is_a_reason(bool version, bool generic, bool float64, int group, string? reason) =>
+        Assert.Equal(reason, GpuDevices.OpenClReason("1.2", version, generic, float64, group));
+
     private static void Broken(int value) => throw new InvalidOperationException($"{value} is no kernel");
 }

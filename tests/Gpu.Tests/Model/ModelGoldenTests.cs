@@ -29,8 +29,7 @@ public sealed class ModelGoldenTests
     {
         GoldenTensors golden = GoldenTensors.Load("models", folder, "expected.safetensors");
         int[] ids = golden.Integers($"{prompt}.ids");
-        using Mellum mellum = Load(device, folder);
-        MellumModel model = mellum.Model;
+        MellumModel model = DeviceModels.Get(device, "models/" + folder);
         using KvCache cache = model.CreateCache(ids.Length + 1, ids.Length + 1);
         ForwardBatch batch = new();
         batch.Add(cache, 0, ids);
@@ -46,36 +45,43 @@ public sealed class ModelGoldenTests
     {
         GoldenTensors golden = GoldenTensors.Load("models", folder, "expected.safetensors");
         int[] ids = golden.Integers($"{prompt}.ids"), want = golden.Integers($"{prompt}.greedy");
-        using Mellum mellum = Load(device, folder);
+        MellumModel model = DeviceModels.Get(device, "models/" + folder);
         int count = TestDevices.IsEmulator(device) ? EmulatedTokens : want.Length;
-        Assert.Equal(want[..count], Generate(mellum.Model, ids, count, SpeculationOptions.Off));
-        if (mellum.Model.HasMtp)
-            Assert.Equal(want[..count], Generate(mellum.Model, ids, count, new SpeculationOptions(DraftKind.Mtp, 2)));
+        Assert.Equal(want[..count], DeviceModels.Generate(model, ids, count, SpeculationOptions.Off));
+        if (model.HasMtp)
+            Assert.Equal(want[..count], DeviceModels.Generate(model, ids, count, new SpeculationOptions(DraftKind.Mtp, 2)));
     }
 
-    private static Mellum Load(string device, string folder) =>
-        Mellum.Load(GoldenFolder.Find("models", folder), new MellumOptions { Device = device });
+    public static IEnumerable<object[]> LongPrompts() =>
+        from device in DeviceModels.FastNames
+        from folder in Directory.GetDirectories(GoldenFolder.Find("models")).Select(Path.GetFileName)
+        from chunk in new[] { 100, 2000 }
+        select new object[] { device, folder, chunk };
 
-    private static int[] Generate(MellumModel model, int[] prompt, int count, SpeculationOptions speculation)
+    /// <summary>
+    /// 240 to 1,200 tokens: many windows, so that passes of 100 go round the sliding layers' rings, and in the longest three
+    /// ranges of 512 keys that attention walks apart.
+    /// </summary>
+    [Theory]
+    [MemberData(nameof(LongPrompts))]
+    public void Long_prompts_are_the_references(string device, string folder, int chunk)
     {
-        using TokenDecoder decoder = new(model, new DecoderOptions
-        {
-            Context = Math.Min(prompt.Length + count, model.Configuration.MaximumPositions),
-            Sampler = StandardSampler.Create(SamplerOptions.Greedy, model.Configuration.VocabularySize),
-            Speculation = speculation,
-        });
-        decoder.Prefill(prompt);
-        List<int> tokens = [];
-        while (tokens.Count < count && decoder.TryNext(out GeneratedToken token))
-            tokens.Add(token.Id);
-        return [.. tokens];
+        GoldenTensors golden = GoldenTensors.Load("models", folder, "expected.safetensors");
+        int[] ids = golden.Integers("long.ids"), want = golden.Integers("long.greedy");
+        float[] lastRows = golden.Singles("long.logits");
+        MellumModel model = DeviceModels.Get(device, "models/" + folder);
+        float[] logits = DeviceModels.Logits(
+            model, [ids], ids.Chunk(chunk).Select(pass => new[] { pass.Length }), Math.Min(chunk, ids.Length))[0];
+        DeviceModels.Near(logits.AsSpan(logits.Length - lastRows.Length), lastRows, Tolerance, "logits");
+        Assert.Equal(want, DeviceModels.Generate(model, ids, want.Length, SpeculationOptions.Off, chunk));
+        if (model.HasMtp)
+            Assert.Equal(want, DeviceModels.Generate(model, ids, want.Length, new SpeculationOptions(DraftKind.Mtp, 3), chunk));
     }
 
     private static void Near(Tensor got, float[] want, string what)
     {
         float[] values = new float[got.Count];
         got.Read<float>(values);
-        double error = GoldenTensors.RelativeError(values, want);
-        Assert.True(error <= Tolerance, $"{what}: relative error {error:G3} is above {Tolerance:G3}");
+        DeviceModels.Near(values, want, Tolerance, what);
     }
 }

@@ -1,0 +1,57 @@
+using Mellum2.Managed.Model;
+using Mellum2.Managed.Tests;
+
+namespace Mellum2.Managed.Gpu.Tests;
+
+/// <summary>What is planned for a device is what it then takes, or a little more.</summary>
+public sealed class DevicePlanTests
+{
+    private const int EmulatedRows = 4;
+
+    public static IEnumerable<object[]> Models() =>
+        from device in TestDevices.Names.Select(names => (string)names[0])
+        from folder in DeviceModels.Folders
+        where !TestDevices.IsEmulator(device) || folder == "models/tiny"
+        select new object[] { device, folder };
+
+    [Theory]
+    [MemberData(nameof(Models))]
+    public void Weights_are_planned_exactly_and_a_run_within_three_tenths(string name, string folder)
+    {
+        using Mellum mellum = Mellum.Load(GoldenFolder.Find(folder.Split('/')), new MellumOptions { Device = name });
+        MellumModel model = mellum.Model;
+        ModelConfiguration configuration = model.Configuration;
+        GpuDevice device = (GpuDevice)model.Context.Kernels.Device;
+        using Checkpoint checkpoint = Checkpoint.Open(GoldenFolder.Find(folder.Split('/')));
+        long weights = DevicePlan.WeightBytes(configuration, model.HasMtp, checkpoint.FormatOf);
+        Assert.Equal(device.AllocatedBytes, weights);
+        // While its last block of experts is put together a model has all of them once more.
+        long loading = DevicePlan.Loading(device.Description, configuration, model.HasMtp, checkpoint.FormatOf).Total;
+        Assert.InRange(device.PeakBytes, weights, loading);
+
+        int rows = TestDevices.IsEmulator(name) ? EmulatedRows : 200, context = TestDevices.IsEmulator(name) ? 16 : configuration.MaximumPositions / 2;
+        using TokenDecoder decoder = new(model, new DecoderOptions
+        {
+            Context = Math.Min(context, 4000),
+            Chunk = rows,
+            Sampler = StandardSampler.Create(SamplerOptions.Greedy, configuration.VocabularySize),
+            Speculation = model.HasMtp ? new SpeculationOptions(DraftKind.Mtp, 3) : SpeculationOptions.Off,
+        });
+        decoder.Prefill(new int[Math.Min(rows, context - 8)]);
+        Assert.True(decoder.TryNext(out _) && decoder.TryNext(out _));
+        long planned = weights + DevicePlan.Running(
+            configuration, model.HasMtp, model.CacheFormat, decoder.Cache.Plan.Context, decoder.Cache.Plan.Chunk, 4).Sum(part => part.Bytes);
+        Assert.InRange(device.PeakBytes, (long)(planned / 1.3), Math.Max(planned, loading));
+    }
+
+    [Fact]
+    public void A_model_that_does_not_fit_is_refused_before_anything_is_allocated()
+    {
+        ModelConfiguration configuration = ModelConfiguration.Load(GoldenFolder.Find("models", "tiny"));
+        GpuDescription small = new(GpuKind.Cuda, 0, "Small", 1000, "CUDA 12.4", "compute capability 8.0", null);
+        string message = Assert.Throws<InvalidInputException>(
+            () => DevicePlan.Loading(small, configuration, true, _ => DType.F32).Check()).Message;
+        Assert.Contains("cuda:0 (Small)", message, StringComparison.Ordinal);
+        Assert.Contains("experts", message, StringComparison.Ordinal);
+    }
+}
