@@ -31,8 +31,9 @@ public sealed partial class GpuKernels : IForwardKernels, IDisposable
     internal IEnumerable<IGpuKernel> All =>
     [
         _rmsNorm, _ropeTable, _rope, _swiGlu, _add, _concatenate, _route, _dispatch, _combine, _logSumExp, _roundToBFloat16,
-        _attentionMerge,
+        _attentionMerge, _routeAndDispatch, _combineAdd,
         .. _embed.All, .. _splitProduct.All, .. _tiledProduct.All, .. _append.All, .. _attention.All, .. _attentionSplit.All,
+        .. _splitProject.All, .. _splitProductAdd.All, .. _normalizeAndRotate.All,
     ];
 
     /// <summary>Frees scratch memory and tables; the device is not closed.</summary>
