@@ -27,9 +27,10 @@ public sealed partial class GpuKernels
     }
 
     /// <inheritdoc/>
-    public void Combine(Tensor rows, Tensor place, Tensor weights, Tensor y)
-    {
-        CombineArguments arguments = new()
+    public void Combine(Tensor rows, Tensor place, Tensor weights, Tensor y) =>
+        _combine.Run(_device, Groups(y.Count), 1, Threads, CombineArgumentsOf(rows, place, weights, y));
+
+    private static CombineArguments CombineArgumentsOf(Tensor rows, Tensor place, Tensor weights, Tensor y) => new()
         {
             Rows = rows.View<float>(),
             Place = place.View<int>(),
@@ -38,8 +39,6 @@ public sealed partial class GpuKernels
             Width = y.Columns,
             Slots = weights.Columns,
         };
-        _combine.Run(_device, Groups(y.Count), 1, Threads, arguments);
-    }
 
     /// <summary>
     /// A counting sort by one group: thread t counts and places the pairs of experts t, t + 64, …; pairs are in shared memory 64 at
@@ -64,38 +63,49 @@ public sealed partial class GpuKernels
             Group.Barrier();
         }
         Group.Barrier();
-        if (Group.IdxX == 0)
-        {
-            int row = 0;
-            for (int e = 0; e < a.Count; e++)
-            {
-                int count = next[e];
-                next[e] = row;
-                a.Offsets[e] = row;
-                row += count;
-            }
-            a.Offsets[a.Count] = row;
-        }
-        Group.Barrier();
+        StartExperts(next, a.Offsets, a.Count);
         for (int begin = 0; begin < a.Pairs; begin += Threads)
         {
             int count = LoadPairs(a, begin, pairs);
             for (int e = Group.IdxX; e < a.Count; e += Threads)
-            {
-                int row = next[e];
-                for (int i = 0; i < count; i++)
-                {
-                    if (pairs[i] == e)
-                    {
-                        a.Order[row] = begin + i;
-                        a.Place[begin + i] = row;
-                        row++;
-                    }
-                }
-                next[e] = row;
-            }
+                PlacePairs(pairs, count, begin, e, next, a.Order, a.Place);
             Group.Barrier();
         }
+    }
+
+    /// <summary>Makes the number of each expert's pairs the row where they begin; with a barrier at the end.</summary>
+    private static void StartExperts(ArrayView<int> next, ArrayView<int> offsets, int experts)
+    {
+        if (Group.IdxX == 0)
+        {
+            int row = 0;
+            for (int e = 0; e < experts; e++)
+            {
+                int count = next[e];
+                next[e] = row;
+                offsets[e] = row;
+                row += count;
+            }
+            offsets[experts] = row;
+        }
+        Group.Barrier();
+    }
+
+    /// <summary>Gives the pairs of an expert the next rows; the first of the pairs is <paramref name="begin"/>.</summary>
+    private static void PlacePairs(
+        ArrayView<int> pairs, int count, int begin, int expert, ArrayView<int> next, ArrayView<int> order, ArrayView<int> place)
+    {
+        int row = next[expert];
+        for (int i = 0; i < count; i++)
+        {
+            if (pairs[i] == expert)
+            {
+                order[row] = begin + i;
+                place[begin + i] = row;
+                row++;
+            }
+        }
+        next[expert] = row;
     }
 
     private static int LoadPairs(DispatchArguments a, int begin, ArrayView<int> pairs)
@@ -111,8 +121,12 @@ public sealed partial class GpuKernels
     private static void CombineKernel(CombineArguments a)
     {
         long i = (long)Grid.IdxX * Threads + Group.IdxX;
-        if (i >= a.Y.Length)
-            return;
+        if (i < a.Y.Length)
+            a.Y[i] = Combined(a, i);
+    }
+
+    private static float Combined(CombineArguments a, long i)
+    {
         long token = i / a.Width, column = i % a.Width;
         float sum = 0;
         for (int slot = 0; slot < a.Slots; slot++)
@@ -120,7 +134,7 @@ public sealed partial class GpuKernels
             long pair = token * a.Slots + slot;
             sum = a.Weights[pair] * a.Rows[(long)a.Place[pair] * a.Width + column] + sum;
         }
-        a.Y[i] = sum;
+        return sum;
     }
 
     internal struct DispatchArguments

@@ -22,43 +22,55 @@ public sealed partial class GpuKernels
 
     /// <inheritdoc/>
     public void MatMul(Tensor x, WeightMatrix w, Tensor y) =>
-        Product(WeightView.Of(w), w.Format, new RowSelection { Count = y.Rows, Slots = 1 }, x, y, y.Rows);
+        Product(WeightView.Of(w), w.Format, Selection(y), x, y, y.Rows);
 
     /// <inheritdoc/>
-    public void GroupedMatMul(Tensor x, Tensor? order, int slots, Tensor offsets, WeightMatrix[] experts, Tensor y)
+    public void GroupedMatMul(Tensor x, Tensor? order, int slots, Tensor offsets, WeightMatrix[] experts, Tensor y) =>
+        Product(WeightView.Of(experts), experts[0].Format, Selection(y.Rows, order, slots, offsets, experts.Length), x, y, Tokens(y.Rows, slots));
+
+    // The kernel for few rows has fused forms, those for tensor cores have none.
+    private bool IsFusible(WeightMatrix w, int tokens) => IsSplit(tokens) && w.Columns > 0 && !UsesMma(w.Format);
+
+    private static bool IsSplit(int tokens) => tokens <= MostSplitRows;
+
+    // By the number of tokens, not of pairs: an expert has few rows of a small batch.
+    private static int Tokens(int pairs, int slots) => (pairs + slots - 1) / slots;
+
+    private static RowSelection Selection(int count, Tensor? order, int slots, Tensor offsets, int experts)
     {
         ArrayView<int> bounds = offsets.View<int>();
-        RowSelection rows = new()
+        return new RowSelection
         {
-            Count = y.Rows,
-            Experts = experts.Length,
+            Count = count,
+            Experts = experts,
             Offsets = bounds,
             // A view of something valid where there is no order: OpenCL takes no empty ones.
             Order = order is null ? bounds : order.View<int>(),
             Gathers = order is null ? 0 : 1,
             Slots = slots,
         };
-        // By the number of tokens, not of pairs: an expert has few rows of a small batch.
-        Product(WeightView.Of(experts), experts[0].Format, rows, x, y, (y.Rows + slots - 1) / slots);
     }
+
+    // The kernels look at a plain product's rows alone, but OpenCL takes no empty views.
+    private static RowSelection Selection(Tensor y) => new()
+    {
+        Count = y.Rows,
+        Slots = 1,
+        Offsets = y.Memory.Elements<int>(y.ByteOffset, 1),
+        Order = y.Memory.Elements<int>(y.ByteOffset, 1),
+    };
 
     private void Product(WeightView weights, DType format, RowSelection rows, Tensor x, Tensor y, int tokens)
     {
         if (weights.Columns == 0)
             throw new ArgumentException("A product over no columns has no kernel.", nameof(weights));
-        if (rows.Experts == 0)
-        {
-            // The kernels look at a plain product's rows alone, but OpenCL takes no empty views.
-            rows.Offsets = y.Memory.Elements<int>(y.ByteOffset, 1);
-            rows.Order = rows.Offsets;
-        }
         if (UsesMma(format))
         {
             MmaProduct(weights, format, rows, x, y);
             return;
         }
         ProductArguments arguments = new() { Weights = weights, Rows = rows, X = x.View<float>(), Y = y.View<float>() };
-        if (tokens <= MostSplitRows)
+        if (IsSplit(tokens))
             _splitProduct.For(format).Run(
                 _device, Groups(weights.Rows, SplitOutputs), rows.Tiles(SplitRows), SplitOutputs * SplitLanes, arguments);
         else

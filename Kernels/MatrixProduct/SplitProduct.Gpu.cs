@@ -17,35 +17,47 @@ public sealed partial class GpuKernels
         RowTile tile = a.Rows.Find(Grid.IdxY, SplitRows);
         if (tile.End <= tile.Begin)
             return;
-        int columns = a.Weights.Columns, lane = Group.IdxX % SplitLanes, local = Group.IdxX / SplitLanes;
-        int output = Grid.IdxX * SplitOutputs + local;
+        int lane = Group.IdxX % SplitLanes, output = Grid.IdxX * SplitOutputs + Group.IdxX / SplitLanes;
         // Threads without an output or a row do the work of the last one, and do not write.
-        int clamped = output < a.Weights.Rows ? output : a.Weights.Rows - 1, last = tile.End - 1;
-        long weightRow = (long)tile.Expert * a.Weights.Rows + clamped;
-        long words = weightRow * a.Weights.RowWords;
-        long x0 = (long)a.Rows.Source(tile.Begin) * columns;
-        long x1 = (long)a.Rows.Source(IntrinsicMath.Min(tile.Begin + 1, last)) * columns;
-        long x2 = (long)a.Rows.Source(IntrinsicMath.Min(tile.Begin + 2, last)) * columns;
-        long x3 = (long)a.Rows.Source(IntrinsicMath.Min(tile.Begin + 3, last)) * columns;
+        int clamped = output < a.Weights.Rows ? output : a.Weights.Rows - 1;
+        float total = SplitSum<TWord>(a.Weights, (long)tile.Expert * a.Weights.Rows + clamped, a.Rows, tile, a.X, sums);
+        if (lane < SplitRows && tile.Begin + lane < tile.End && output < a.Weights.Rows)
+            a.Y[(long)(tile.Begin + lane) * a.Weights.Rows + output] = total;
+    }
+
+    /// <summary>
+    /// The product of weight row <paramref name="weightRow"/>, one for every sixteen lanes, and row <c>lane</c> of the tile, for lanes
+    /// 0 … 3. All threads of the group call it; the sums in shared memory may be overwritten afterwards.
+    /// </summary>
+    private static float SplitSum<TWord>(
+        WeightView weights, long weightRow, RowSelection rows, RowTile tile, ArrayView<float> x, ArrayView<float> sums)
+        where TWord : struct, IWeightWord
+    {
+        int columns = weights.Columns, lane = Group.IdxX % SplitLanes, local = Group.IdxX / SplitLanes, last = tile.End - 1;
+        long words = weightRow * weights.RowWords;
+        long x0 = (long)rows.Source(tile.Begin) * columns;
+        long x1 = (long)rows.Source(IntrinsicMath.Min(tile.Begin + 1, last)) * columns;
+        long x2 = (long)rows.Source(IntrinsicMath.Min(tile.Begin + 2, last)) * columns;
+        long x3 = (long)rows.Source(IntrinsicMath.Min(tile.Begin + 3, last)) * columns;
         int blocks = (columns + ProductBlock - 1) / ProductBlock;
         float total = 0;
         for (int round = 0; round < blocks; round += SplitLanes)
         {
             int block = round + lane, begin = block * ProductBlock, end = IntrinsicMath.Min(begin + ProductBlock, columns);
-            float scale = block < blocks ? a.Weights.Scale(weightRow, begin) : 0f;
+            float scale = block < blocks ? weights.Scale(weightRow, begin) : 0f;
             float s0 = 0, s1 = 0, s2 = 0, s3 = 0;
             for (int k = begin; k < end; k += TWord.Count)
             {
-                uint word = a.Weights.Words[words + k / TWord.Count];
+                uint word = weights.Words[words + k / TWord.Count];
                 for (int i = 0; i < TWord.Count; i++)
                 {
                     if (k + i < end)
                     {
                         float weight = TWord.Decode(word, i) * scale;
-                        s0 = a.X[x0 + k + i] * weight + s0;
-                        s1 = a.X[x1 + k + i] * weight + s1;
-                        s2 = a.X[x2 + k + i] * weight + s2;
-                        s3 = a.X[x3 + k + i] * weight + s3;
+                        s0 = x[x0 + k + i] * weight + s0;
+                        s1 = x[x1 + k + i] * weight + s1;
+                        s2 = x[x2 + k + i] * weight + s2;
+                        s3 = x[x3 + k + i] * weight + s3;
                     }
                 }
             }
@@ -63,7 +75,6 @@ public sealed partial class GpuKernels
             }
             Group.Barrier();
         }
-        if (lane < SplitRows && tile.Begin + lane < tile.End && output < a.Weights.Rows)
-            a.Y[(long)(tile.Begin + lane) * a.Weights.Rows + output] = total;
+        return total;
     }
 }

@@ -34,21 +34,28 @@ public sealed partial class GpuKernels
     /// <summary>One group of threads for each group of <see cref="RmsNormArguments.Width"/> elements.</summary>
     private static void RmsNormKernel(RmsNormArguments a)
     {
+        ArrayView<float> shared = SharedMemory.Allocate<float>(Threads);
+        long first = (long)Grid.IdxX * a.Width;
+        Normalize(a.X.SubView(first, a.Width), a.Weight, a.Width, a.Epsilon, a.Y, first, shared);
+    }
+
+    /// <summary>The norm of x, written to y from <paramref name="first"/> on, by all threads of a group.</summary>
+    private static void Normalize(
+        ArrayView<float> x, ArrayView<float> weight, int width, float epsilon, ArrayView<float> y, long first, ArrayView<float> shared)
+    {
         // Squares above the largest float32 are summed again from x · 2⁻⁹⁶; ε is far below them.
         const float Shrink = 1.262177448e-29f;
-        ArrayView<float> shared = SharedMemory.Allocate<float>(Threads);
-        ArrayView<float> x = a.X.SubView((long)Grid.IdxX * a.Width, a.Width);
-        float scale = 1, offset = a.Epsilon;
-        float squares = SumOfSquares(x, a.Width, scale, shared);
+        float scale = 1, offset = epsilon;
+        float squares = SumOfSquares(x, width, scale, shared);
         if (squares == float.PositiveInfinity)
         {
             scale = Shrink;
             offset = 0;
-            squares = SumOfSquares(x, a.Width, scale, shared);
+            squares = SumOfSquares(x, width, scale, shared);
         }
-        float inverse = 1f / MathF.Sqrt(squares / a.Width + offset);
-        for (int i = Group.IdxX; i < a.Width; i += Threads)
-            a.Y[(long)Grid.IdxX * a.Width + i] = x[i] * scale * inverse * a.Weight[i];
+        float inverse = 1f / MathF.Sqrt(squares / width + offset);
+        for (int i = Group.IdxX; i < width; i += Threads)
+            y[first + i] = x[i] * scale * inverse * weight[i];
     }
 
     private static float SumOfSquares(ArrayView<float> x, int width, float scale, ArrayView<float> shared)

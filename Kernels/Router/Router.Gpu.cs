@@ -15,7 +15,11 @@ public sealed partial class GpuKernels
     public void Route(Tensor logits, int k, bool renormalize, Tensor probabilities, Tensor experts, Tensor weights, Tensor? bias = null)
     {
         CheckExperts(logits.Columns);
-        RouteArguments arguments = new()
+        _route.Run(_device, logits.Rows, 1, Threads, RouteArgumentsOf(logits, k, renormalize, probabilities, experts, weights, bias));
+    }
+
+    private static RouteArguments RouteArgumentsOf(
+        Tensor logits, int k, bool renormalize, Tensor probabilities, Tensor experts, Tensor weights, Tensor? bias) => new()
         {
             Logits = logits.View<float>(),
             Probabilities = probabilities.View<float>(),
@@ -28,8 +32,6 @@ public sealed partial class GpuKernels
             Slots = k,
             Renormalize = renormalize ? 1 : 0,
         };
-        _route.Run(_device, logits.Rows, 1, Threads, arguments);
-    }
 
     private static void CheckExperts(int count)
     {
@@ -46,7 +48,15 @@ public sealed partial class GpuKernels
         ArrayView<float> score = SharedMemory.Allocate<float>(MostExperts);
         ArrayView<float> chosen = SharedMemory.Allocate<float>(MostExperts);
         ArrayView<float> shared = SharedMemory.Allocate<float>(Threads);
-        long first = (long)Grid.IdxX * a.Count, firstSlot = (long)Grid.IdxX * a.Slots;
+        ArrayView<int> experts = SharedMemory.Allocate<int>(MostExperts);
+        RouteToken(a, Grid.IdxX, score, chosen, shared, experts);
+    }
+
+    /// <summary>Routes a token by all threads of a group; its experts are left in shared memory too.</summary>
+    private static void RouteToken(
+        RouteArguments a, int token, ArrayView<float> score, ArrayView<float> chosen, ArrayView<float> shared, ArrayView<int> experts)
+    {
+        long first = (long)token * a.Count, firstSlot = (long)token * a.Slots;
         float maximum = float.NegativeInfinity, sum = 0;
         for (int e = Group.IdxX; e < a.Count; e += Threads)
             maximum = a.Logits[first + e] > maximum ? a.Logits[first + e] : maximum;
@@ -73,6 +83,7 @@ public sealed partial class GpuKernels
             if (place < a.Slots)
             {
                 chosen[place] = a.Probabilities[first + e];
+                experts[place] = e;
                 a.Experts[firstSlot + place] = e;
             }
         }

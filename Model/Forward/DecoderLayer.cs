@@ -30,96 +30,108 @@ internal sealed class DecoderLayer(ModelConfiguration configuration, AttentionKi
     private Tensor Run(ForwardContext context, Tensor h, ForwardBatch batch, Tensor ropeTable)
     {
         Tensor x = context.Norm(h, weights.InputNorm, (float)configuration.RmsNormEpsilon);
-        h = context.AddAndRelease(h, Attention(context, x, batch, ropeTable));
+        h = Attention(context, h, x, batch, ropeTable);
         Tensor y = context.Norm(h, weights.PostAttentionNorm, (float)configuration.RmsNormEpsilon);
-        h = context.AddAndRelease(h, weights.Router is null ? Dense(context, y) : Experts(context, y, weights.Router));
+        h = weights.Router is null ? Dense(context, h, y) : Experts(context, h, y, weights.Router);
         context.Tap?.Residual(index, h);
         return h;
     }
 
-    private Tensor Attention(ForwardContext context, Tensor x, ForwardBatch batch, Tensor ropeTable)
+    private Tensor Attention(ForwardContext context, Tensor h, Tensor x, ForwardBatch batch, Tensor ropeTable)
     {
-        Tensor q = Rotate(context, context.Multiply(x, weights.Query), weights.QueryNorm, ropeTable);
-        Tensor k = Rotate(context, context.Multiply(x, weights.Key), weights.KeyNorm, ropeTable);
-        Tensor v = context.Multiply(x, weights.Value);
+        IForwardKernels kernels = context.Kernels;
+        int tokens = x.Rows;
+        Tensor projectedQ = context.Activation(tokens, weights.Query.Rows), projectedK = context.Activation(tokens, weights.Key.Rows);
+        Tensor v = context.Activation(tokens, weights.Value.Rows);
+        kernels.Project(x, weights.Query, weights.Key, weights.Value, projectedQ, projectedK, v);
         context.Release(x);
+
+        Tensor q = context.Activation(tokens, weights.Query.Rows), k = context.Activation(tokens, weights.Key.Rows);
+        HeadTensors projected = new(projectedQ, projectedK, v, weights.QueryNorm, weights.KeyNorm, q, k);
+        // One sequence has its keys and values written on the way, unless a tap is to change them before.
+        bool appends = batch.Sequences.Length == 1 && context.Tap is null;
+        KvLayer? only = appends ? batch.Sequences[0].Cache.Layers[index] : null;
+        SequenceRows rows = appends ? batch.Sequences[0].Rows : default;
+        kernels.NormalizeAndRotate(projected, (float)configuration.RmsNormEpsilon, ropeTable, rows, only, context.Workspace);
+        context.Release(projectedQ);
+        context.Release(projectedK);
         context.Tap?.QueriesKeysValues(index, q, k, v);
         Tensor heads = context.Activation(q.Rows, q.Columns);
         foreach (BatchSequence sequence in batch.Sequences)
         {
             KvLayer cache = sequence.Cache.Layers[index];
-            context.Kernels.AppendKeyValues(k, v, sequence.Rows, cache);
-            context.Kernels.Attention(q, sequence.Rows, cache, _attention, heads);
+            if (!appends)
+                kernels.AppendKeyValues(k, v, sequence.Rows, cache);
+            kernels.Attention(q, sequence.Rows, cache, _attention, heads);
         }
         context.Release(q);
         context.Release(k);
         context.Release(v);
         context.Tap?.Heads(index, heads);
-        Tensor output = context.Multiply(heads, weights.Output);
-        context.Release(heads);
-        return output;
+        return AddProduct(context, h, heads, weights.Output);
     }
 
-    private Tensor Rotate(ForwardContext context, Tensor projected, Tensor norm, Tensor ropeTable)
+    private Tensor Dense(ForwardContext context, Tensor h, Tensor y)
     {
-        Tensor normed = context.Norm(projected, norm, (float)configuration.RmsNormEpsilon);
-        context.Release(projected);
-        Tensor rotated = context.Activation(normed.Rows, normed.Columns);
-        context.Kernels.Rope(normed, ropeTable, rotated);
-        context.Release(normed);
-        return rotated;
-    }
-
-    private Tensor Dense(ForwardContext context, Tensor y)
-    {
-        Tensor gateUp = context.Multiply(y, weights.GateUp[0]);
+        Tensor inner = context.Activation(y.Rows, weights.GateUp[0].Rows / 2);
+        context.Kernels.MatMulSwiGlu(y, weights.GateUp[0], inner, context.Workspace);
         context.Release(y);
-        Tensor inner = SwiGlu(context, gateUp);
-        Tensor output = context.Multiply(inner, weights.Down[0]);
-        context.Release(inner);
-        return output;
+        return AddProduct(context, h, inner, weights.Down[0]);
     }
 
-    private Tensor Experts(ForwardContext context, Tensor y, WeightMatrix router)
+    /// <summary>h + x·Wᵀ, after which neither h nor x is used any more.</summary>
+    private static Tensor AddProduct(ForwardContext context, Tensor h, Tensor x, WeightMatrix w)
+    {
+        Tensor sum = context.Activation(h.Rows, h.Columns);
+        context.Kernels.MatMulAdd(x, w, h, sum, context.Workspace);
+        context.Release(x);
+        context.Release(h);
+        return sum;
+    }
+
+    private Tensor Experts(ForwardContext context, Tensor h, Tensor y, WeightMatrix router)
     {
         IForwardKernels kernels = context.Kernels;
         int tokens = y.Rows, slots = configuration.ExpertsPerToken, pairs = checked(tokens * slots);
         Tensor logits = context.Multiply(y, router);
         context.Tap?.RouterLogits(index, logits);
-        Tensor probabilities = context.Activation(tokens, logits.Columns);
-        Tensor experts = context.Workspace.Rent(DType.I32, new Shape(tokens, slots));
-        Tensor weight = context.Activation(tokens, slots);
-        kernels.Route(logits, slots, configuration.NormalizeExpertWeights, probabilities, experts, weight, weights.RouterBias);
+        RoutingTensors routing = new(
+            context.Activation(tokens, logits.Columns), context.Workspace.Rent(DType.I32, new Shape(tokens, slots)),
+            context.Activation(tokens, slots), context.Integers(weights.GateUp.Length + 1), context.Integers(pairs), context.Integers(pairs));
+        Route(context, logits, routing);
         context.Release(logits);
-        context.Tap?.Routed(index, probabilities, experts, weight);
-        context.Release(probabilities);
+        context.Release(routing.Probabilities);
+        context.Release(routing.Experts);
 
-        Tensor offsets = context.Integers(weights.GateUp.Length + 1);
-        Tensor order = context.Integers(pairs), place = context.Integers(pairs);
-        kernels.Dispatch(experts, offsets, order, place);
-        context.Release(experts);
-        Tensor gateUp = context.Activation(pairs, weights.GateUp[0].Rows);
-        kernels.GroupedMatMul(y, order, slots, offsets, weights.GateUp, gateUp);
+        Tensor inner = context.Activation(pairs, weights.GateUp[0].Rows / 2);
+        kernels.GroupedMatMulSwiGlu(y, routing.Order, slots, routing.Offsets, weights.GateUp, inner, context.Workspace);
         context.Release(y);
-        context.Release(order);
-        Tensor inner = SwiGlu(context, gateUp);
+        context.Release(routing.Order);
         Tensor rows = context.Activation(pairs, configuration.HiddenSize);
-        kernels.GroupedMatMul(inner, null, slots, offsets, weights.Down, rows);
+        kernels.GroupedMatMul(inner, null, slots, routing.Offsets, weights.Down, rows);
         context.Release(inner);
-        context.Release(offsets);
-        Tensor output = context.Activation(tokens, configuration.HiddenSize);
-        kernels.Combine(rows, place, weight, output);
+        context.Release(routing.Offsets);
+        Tensor sum = context.Activation(tokens, configuration.HiddenSize);
+        kernels.CombineAdd(rows, routing.Place, routing.Weights, h, sum, context.Workspace);
         context.Release(rows);
-        context.Release(place);
-        context.Release(weight);
-        return output;
+        context.Release(routing.Place);
+        context.Release(routing.Weights);
+        context.Release(h);
+        return sum;
     }
 
-    private static Tensor SwiGlu(ForwardContext context, Tensor gateUp)
+    // A tap may change the choice before the rows are sorted by it.
+    private void Route(ForwardContext context, Tensor logits, in RoutingTensors routing)
     {
-        Tensor inner = context.Activation(gateUp.Rows, gateUp.Columns / 2);
-        context.Kernels.SwiGlu(gateUp, inner);
-        context.Release(gateUp);
-        return inner;
+        bool renormalize = configuration.NormalizeExpertWeights;
+        if (context.Tap is null)
+        {
+            context.Kernels.RouteAndDispatch(logits, renormalize, routing, weights.RouterBias);
+            return;
+        }
+        context.Kernels.Route(
+            logits, configuration.ExpertsPerToken, renormalize, routing.Probabilities, routing.Experts, routing.Weights, weights.RouterBias);
+        context.Tap.Routed(index, routing.Probabilities, routing.Experts, routing.Weights);
+        context.Kernels.Dispatch(routing.Experts, routing.Offsets, routing.Order, routing.Place);
     }
 }

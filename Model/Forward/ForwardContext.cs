@@ -47,14 +47,4 @@ public sealed class ForwardContext(IForwardKernels kernels, IWorkspace workspace
         Kernels.RmsNorm(x, weight, epsilon, y);
         return y;
     }
-
-    /// <summary>a + b, after which neither is used any more.</summary>
-    internal Tensor AddAndRelease(Tensor a, Tensor b)
-    {
-        Tensor y = Activation(a.Rows, a.Columns);
-        Kernels.Add(a, b, y);
-        Release(a);
-        Release(b);
-        return y;
-    }
 }

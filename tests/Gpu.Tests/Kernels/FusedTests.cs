@@ -1,0 +1,194 @@
+using Mellum2.Managed.Model;
+using Mellum2.Managed.Tests;
+
+namespace Mellum2.Managed.Gpu.Tests;
+
+/// <summary>
+/// Fused kernels give the bits of the elementary kernels of their device, and what the definition gives within the error of
+/// float32.
+/// </summary>
+public sealed class FusedTests
+{
+    public static IEnumerable<object?[]> Formats() => ProductTests.Formats();
+
+    private static void Check(string device, double relative, double absolute, Func<IForwardKernels, IWorkspace, bool, double[]> run)
+    {
+        using PooledWorkspace here = new(), there = new(TestDevices.Get(device).Device.Allocate);
+        double[] fused = run(TestDevices.Get(device), there, true);
+        Activations.AssertSame(run(TestDevices.Get(device), there, false), fused);
+        Activations.AssertClose(run(TestDevices.Reference, here, true), fused, relative, absolute);
+    }
+
+    // Rows up to and behind the most that the kernel for few rows takes.
+    private static IEnumerable<(int Rows, int Outputs, int Columns)> Shapes(string device) => TestDevices.IsEmulator(device)
+        ? [(1, 5, 3), (3, 7, 130), (9, 3, 70)]
+        : [(1, 5, 3), (3, 7, 130), (5, 64, 1100), (8, 300, 2304), (9, 67, 33)];
+
+    private static WeightMatrix Create(IForwardKernels kernels, int seed, DType format, ScaleKind? scale, int rows, int columns)
+    {
+        using WeightMatrix plain = WeightFactory.Create(new Random(seed), format, scale, rows, columns);
+        return kernels.Prepare([plain]);
+    }
+
+    private static double Absolute(WeightMatrix w, int columns) => (w.Format == DType.F8E4M3 && w.Scales is null ? 448 : 0.7) * 4e-7 * (columns + 8);
+
+    [Theory]
+    [MemberData(nameof(Formats))]
+    public void Projections_are_three_products(string device, DType format, ScaleKind? scale)
+    {
+        foreach ((int rows, int outputs, int columns) in Shapes(device))
+        {
+            using WeightMatrix plain = WeightFactory.Create(new Random(1), format, scale, 1, columns);
+            float[] x = new Random(columns).Random((long)rows * columns);
+            Check(device, 0, 100 * Absolute(plain, columns), (kernels, workspace, fused) =>
+            {
+                using WeightMatrix query = Create(kernels, 1, format, scale, outputs, columns);
+                using WeightMatrix key = Create(kernels, 2, format, scale, 2, columns), value = Create(kernels, 3, format, scale, 6, columns);
+                using Tensor input = kernels.Input(new Shape(rows, columns), x), q = kernels.Output(new Shape(rows, outputs));
+                using Tensor k = kernels.Output(new Shape(rows, 2)), v = kernels.Output(new Shape(rows, 6));
+                if (fused)
+                    kernels.Project(input, query, key, value, q, k, v);
+                else
+                    Composition.Project(kernels, input, query, key, value, q, k, v);
+                return [.. q.Read(), .. k.Read(), .. v.Read()];
+            });
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Formats))]
+    public void A_product_is_added_to_the_residual(string device, DType format, ScaleKind? scale)
+    {
+        foreach ((int rows, int outputs, int columns) in Shapes(device))
+        {
+            using WeightMatrix plain = WeightFactory.Create(new Random(1), format, scale, 1, columns);
+            float[] x = new Random(columns).Random((long)rows * columns), residual = new Random(9).Random((long)rows * outputs);
+            Check(device, 1e-6, 100 * Absolute(plain, columns), (kernels, workspace, fused) =>
+            {
+                using WeightMatrix w = Create(kernels, 1, format, scale, outputs, columns);
+                using Tensor input = kernels.Input(new Shape(rows, columns), x), h = kernels.Input(new Shape(rows, outputs), residual);
+                using Tensor y = kernels.Output(new Shape(rows, outputs));
+                if (fused)
+                    kernels.MatMulAdd(input, w, h, y, workspace);
+                else
+                    Composition.MatMulAdd(kernels, input, w, h, y, workspace);
+                return y.Read();
+            });
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(TestDevices.Names), MemberType = typeof(TestDevices))]
+    public void Heads_are_normed_turned_and_kept(string device)
+    {
+        // Rows, head dimension, whether the cache is BF16, the first row that is kept; the last two have no fused kernel and no cache.
+        foreach ((int rows, int dimension, bool bfloat16, int first) in new[] { (1, 6, false, 0), (4, 130, true, 1), (1, 258, false, 0), (3, 16, false, -1) })
+        {
+            const int Heads = 3, KeyHeads = 2, Position = 62;
+            Random random = new(dimension);
+            float[] q = random.Random(rows * Heads * dimension), k = random.Random(rows * KeyHeads * dimension);
+            float[] v = random.Random(rows * KeyHeads * dimension), queryNorm = random.Random(dimension), keyNorm = random.Random(dimension);
+            // A head whose squares overflow.
+            k[0] = 1e25f;
+            Check(device, 1e-5, 2e-5, (kernels, workspace, fused) =>
+            {
+                DType format = bfloat16 ? DType.BF16 : kernels.ActivationType;
+                using KvLayer cache = new(KeyHeads, dimension, format, 64, kernels.Device.Allocate);
+                AttentionCase.Fill(cache, 0, cache.Slots, 0);
+                using Tensor positions = kernels.Integers(new Shape(rows), [.. Enumerable.Range(Position, rows)]);
+                using Tensor table = kernels.Output(new Shape(rows, dimension));
+                kernels.RopeTable(positions, RopeParameters.Plain(dimension, 10000), table);
+                using Tensor queries = kernels.Input(new Shape(rows, Heads * dimension), q), keys = kernels.Input(new Shape(rows, KeyHeads * dimension), k);
+                using Tensor values = kernels.Input(new Shape(rows, KeyHeads * dimension), v);
+                using Tensor qw = kernels.Singles(new Shape(dimension), queryNorm), kw = kernels.Singles(new Shape(dimension), keyNorm);
+                using Tensor turnedQ = kernels.Output(queries.Shape), turnedK = kernels.Output(keys.Shape);
+                HeadTensors heads = new(queries, keys, values, qw, kw, turnedQ, turnedK);
+                SequenceRows kept = first < 0 ? default : new SequenceRows(first, rows - first, Position);
+                if (fused)
+                    kernels.NormalizeAndRotate(heads, 1e-6f, table, kept, first < 0 ? null : cache, workspace);
+                else
+                    Composition.NormalizeAndRotate(kernels, heads, 1e-6f, table, kept, first < 0 ? null : cache, workspace);
+                return [.. turnedQ.Read(), .. turnedK.Read(), .. bfloat16 ? Bits(cache) : Numbers(cache)];
+            });
+        }
+    }
+
+    // A BF16 cache of float64 keys and one of float32 keys differ in a last place now and then: compared as numbers.
+    private static IEnumerable<double> Bits(KvLayer cache)
+    {
+        foreach (Tensor tensor in new[] { cache.Keys, cache.Values })
+        {
+            ushort[] bits = new ushort[tensor.Count];
+            tensor.Read<ushort>(bits);
+            foreach (ushort value in bits)
+                yield return Math.Round(BitConverter.Int32BitsToSingle(value << 16), 1);
+        }
+    }
+
+    private static IEnumerable<double> Numbers(KvLayer cache)
+    {
+        foreach (Tensor tensor in new[] { cache.Keys, cache.Values })
+        {
+            if (tensor.Type == DType.F64)
+            {
+                double[] numbers = new double[tensor.Count];
+                tensor.Read<double>(numbers);
+                foreach (double number in numbers)
+                    yield return number;
+                continue;
+            }
+            float[] singles = new float[tensor.Count];
+            tensor.Read<float>(singles);
+            foreach (float number in singles)
+                yield return number;
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(TestDevices.Names), MemberType = typeof(TestDevices))]
+    public void A_choice_is_sorted_at_once(string device)
+    {
+        foreach ((int tokens, int experts, int k) in new[] { (1, 64, 8), (5, 7, 3), (16, 70, 4), (17, 5, 2) })
+        {
+            Random random = new(tokens);
+            float[] logits = [.. random.Random((long)tokens * experts, scale: 2).Select(z => MathF.Round(z * 64) / 64)], b = random.Random(experts);
+            foreach (bool biased in new[] { false, true })
+            {
+                Check(device, 1e-6, 0, (kernels, workspace, fused) =>
+                {
+                    using Tensor x = kernels.Input(new Shape(tokens, experts), logits), bias = kernels.Input(new Shape(experts), b);
+                    using Tensor p = kernels.Output(new Shape(tokens, experts)), w = kernels.Output(new Shape(tokens, k));
+                    using Tensor chosen = kernels.Integers(new Shape(tokens, k)), offsets = kernels.Integers(new Shape(experts + 1));
+                    using Tensor order = kernels.Integers(new Shape(tokens * k)), place = kernels.Integers(new Shape(tokens * k));
+                    RoutingTensors routing = new(p, chosen, w, offsets, order, place);
+                    if (fused)
+                        kernels.RouteAndDispatch(x, true, routing, biased ? bias : null);
+                    else
+                        Composition.RouteAndDispatch(kernels, x, true, routing, biased ? bias : null);
+                    return [.. p.Read(), .. chosen.Read(), .. w.Read(), .. offsets.Read(), .. order.Read(), .. place.Read()];
+                });
+            }
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(TestDevices.Names), MemberType = typeof(TestDevices))]
+    public void What_the_experts_made_is_added_to_the_residual(string device) => TestDevices.ForShapes(device, 6, 70, (tokens, width, random) =>
+    {
+        int k = random.Next(1, 9);
+        int[] place = [.. Enumerable.Range(0, tokens * k)];
+        random.Shuffle(place);
+        float[] rows = random.Random((long)tokens * k * width), weights = random.Random(tokens * k), residual = random.Random((long)tokens * width);
+        Check(device, 1e-6, 4e-6, (kernels, workspace, fused) =>
+        {
+            using Tensor x = kernels.Input(new Shape(tokens * k, width), rows), w = kernels.Input(new Shape(tokens, k), weights);
+            using Tensor p = kernels.Integers(new Shape(tokens * k), place), h = kernels.Input(new Shape(tokens, width), residual);
+            using Tensor y = kernels.Output(new Shape(tokens, width));
+            if (fused)
+                kernels.CombineAdd(x, p, w, h, y, workspace);
+            else
+                Composition.CombineAdd(kernels, x, p, w, h, y, workspace);
+            return y.Read();
+        });
+    });
+}

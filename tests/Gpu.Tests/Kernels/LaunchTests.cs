@@ -1,0 +1,38 @@
+using Mellum2.Managed.Model;
+using Mellum2.Managed.Tests;
+
+namespace Mellum2.Managed.Gpu.Tests;
+
+public sealed class LaunchTests
+{
+    // Attention of more than 512 positions is merged by a kernel of its own, one more.
+    private const long MostOfALayer = 12;
+
+    public static IEnumerable<object[]> Models() =>
+        from device in TestDevices.Names
+        from model in TestDevices.IsEmulator((string)device[0]) ? new[] { "tiny" } : ["tiny", "odd", "wide"]
+        select new object[] { device[0], model };
+
+    [Theory]
+    [MemberData(nameof(Models))]
+    public void A_token_takes_few_launches_in_every_layer(string device, string name)
+    {
+        using Mellum mellum = Mellum.Load(GoldenFolder.Find("models", name), new MellumOptions { Device = device, LoadMtp = false });
+        MellumModel model = mellum.Model;
+        GpuDevice gpu = (GpuDevice)model.Context.Kernels.Device;
+        List<long> launches = [];
+        model.Context.Runner = (input, layer) =>
+        {
+            long before = gpu.Launches;
+            Tensor output = layer(input);
+            launches.Add(gpu.Launches - before);
+            return output;
+        };
+        using KvCache cache = model.CreateCache(8, 4);
+        ForwardBatch batch = new();
+        batch.Add(cache, 0, [1]);
+        model.Context.Workspace.Release(model.Trunk(batch, wantBeforeNorm: false, out _));
+        Assert.Equal(model.Configuration.LayerCount, launches.Count);
+        Assert.All(launches, count => Assert.InRange(count, 1, MostOfALayer));
+    }
+}
