@@ -36,7 +36,7 @@ public sealed partial class GpuKernels : IForwardKernels, IDisposable
     internal IEnumerable<IGpuKernel> All =>
     [
         _rmsNorm, _ropeTable, _rope, _swiGlu, _add, _concatenate, _route, _dispatch, _combine, _logSumExp, _roundToBFloat16,
-        _attentionMerge, _argMax, _advance, _routeAndDispatch, _combineAdd,
+        _attentionMerge, _argMax, _topCandidates, _takeOut, _advance, _routeAndDispatch, _combineAdd,
         .. _embed.All, .. _splitProduct.All, .. _tiledProduct.All, .. _mmaSplit.All, .. _mmaTile.All,
         .. _append.All, .. _attention.All, .. _attentionSplit.All,
         .. _splitProject.All, .. _splitProductAdd.All, .. _normalizeAndRotate.All,

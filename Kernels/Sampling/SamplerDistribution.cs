@@ -68,14 +68,33 @@ public sealed class SamplerDistribution
             Greedy(logits, best);
             return;
         }
-        double top = Largest(logits, best < 0 ? double.NaN : _scores[best]);
-        if (double.IsPositiveInfinity(top))
-        {
-            // The limit of ever larger equal logits.
-            for (int i = 0; i < _scores.Length; i++) _scores[i] = double.IsPositiveInfinity(_scores[i]) ? 0 : double.NegativeInfinity;
-            top = 0;
-        }
-        Filter(options, top);
+        Filter(options, Finite(_scores, Largest(logits, best < 0 ? double.NaN : _scores[best])));
+    }
+
+    /// <summary>
+    /// Computes the distribution from a part of the logits that holds the top k: bit for bit what <see cref="Compute"/> makes of all.
+    /// </summary>
+    /// <param name="logits">
+    /// The logits of every token of the history, if there are penalties, and of those others that are not below the k-th largest of
+    /// the others.
+    /// </param>
+    /// <param name="ids">Their tokens, each once.</param>
+    /// <param name="options">The steps; temperature is not 0, top-k from 1 to V − 1.</param>
+    /// <param name="history">The tokens that penalties apply to; null for none.</param>
+    /// <returns>False where a logit is NaN or none is possible: then <see cref="Compute"/> says so.</returns>
+    public bool TryComputeCandidates(ReadOnlySpan<float> logits, ReadOnlySpan<int> ids, SamplerOptions options, TokenHistory? history)
+    {
+        Span<double> scores = _scores.AsSpan(0, ids.Length);
+        for (int i = 0; i < scores.Length; i++)
+            scores[i] = options.HasPenalties && history is not null ? Penalised(logits[i], ids[i], options, history) : logits[i];
+        int best = scores.IsEmpty ? -1 : SamplingMath.ArgMax<double>(scores);
+        if (best < 0 || double.IsNegativeInfinity(scores[best]))
+            return false;
+        double top = Finite(scores, scores[best]);
+        CollectTopK(scores, Math.Min(options.TopK, scores.Length));
+        for (int i = 0; i < _count; i++) _ids[i] = ids[_ids[i]];
+        Cut(options, WeighTopK(options, top));
+        return true;
     }
 
     /// <summary>
@@ -109,14 +128,24 @@ public sealed class SamplerDistribution
 
     private void Penalise(SamplerOptions options, TokenHistory history)
     {
-        foreach (int token in history.Distinct)
-        {
-            double z = _scores[token];
-            z = z < 0 ? z * options.RepetitionPenalty : z / options.RepetitionPenalty;
-            int count = history.OutputCount(token);
-            if (count > 0) z -= options.FrequencyPenalty * count + options.PresencePenalty;
-            _scores[token] = z;
-        }
+        foreach (int token in history.Distinct) _scores[token] = Penalised(_scores[token], token, options, history);
+    }
+
+    /// <summary>A token's score; that of a token which the history does not hold is its logit.</summary>
+    private static double Penalised(double z, int token, SamplerOptions options, TokenHistory history)
+    {
+        if (!history.Contains(token)) return z;
+        z = z < 0 ? z * options.RepetitionPenalty : z / options.RepetitionPenalty;
+        int count = history.OutputCount(token);
+        return count > 0 ? z - (options.FrequencyPenalty * count + options.PresencePenalty) : z;
+    }
+
+    /// <summary>Scores whose largest is <paramref name="top"/>: infinite ones are the limit of ever larger equal logits.</summary>
+    private static double Finite(Span<double> scores, double top)
+    {
+        if (!double.IsPositiveInfinity(top)) return top;
+        foreach (ref double score in scores) score = double.IsPositiveInfinity(score) ? 0 : double.NegativeInfinity;
+        return 0;
     }
 
     private void Greedy(ReadOnlySpan<float> logits, int best)
@@ -145,12 +174,8 @@ public sealed class SamplerDistribution
         double total;
         if (topK)
         {
-            double threshold = SamplingMath.KthLargest(_scores, _sortKeys.AsSpan(0, options.TopK));
-            // Masked tokens are no candidates, even if fewer than k others are left.
-            _count = SamplingMath.Collect(_scores, Math.Max(threshold, double.MinValue), _ids);
-            for (int i = 0; i < _count; i++) _sortKeys[i] = _scores[_ids[i]];
-            Sort();
-            total = SamplingMath.Weights(_sortKeys.AsSpan(0, _count), top, options.Temperature, _probabilities);
+            CollectTopK(_scores, options.TopK);
+            total = WeighTopK(options, top);
         }
         else
         {
@@ -170,8 +195,29 @@ public sealed class SamplerDistribution
             Sort();
             for (int i = 0; i < _count; i++) _probabilities[i] = _weights[_ids[i]];
         }
-        if (topP) CutNucleus(options.TopP * total);
-        if (minP)
+        Cut(options, total);
+    }
+
+    /// <summary>The places of the scores that are at least the k-th largest, and the scores as sort keys.</summary>
+    private void CollectTopK(ReadOnlySpan<double> scores, int k)
+    {
+        double threshold = SamplingMath.KthLargest(scores, _sortKeys.AsSpan(0, k));
+        // Masked tokens are no candidates, even if fewer than k others are left.
+        _count = SamplingMath.Collect(scores, Math.Max(threshold, double.MinValue), _ids);
+        for (int i = 0; i < _count; i++) _sortKeys[i] = scores[_ids[i]];
+    }
+
+    private double WeighTopK(SamplerOptions options, double top)
+    {
+        Sort();
+        return SamplingMath.Weights(_sortKeys.AsSpan(0, _count), top, options.Temperature, _probabilities);
+    }
+
+    /// <summary>Top-p and min-p on candidates in order, whose weights sum to <paramref name="total"/>.</summary>
+    private void Cut(SamplerOptions options, double total)
+    {
+        if (options.TopP < 1) CutNucleus(options.TopP * total);
+        if (options.MinP > 0)
         {
             double least = options.MinP * _probabilities[0];
             while (_probabilities[_count - 1] < least) _count--;

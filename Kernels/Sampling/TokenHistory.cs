@@ -33,6 +33,9 @@ public sealed class TokenHistory(int vocabulary, int capacity)
     /// <summary>How often the output holds the token.</summary>
     public int OutputCount(int token) => _outputCounts[token];
 
+    /// <summary>Whether prompt or output hold the token.</summary>
+    public bool Contains(int token) => _inPrompt[token] || _outputCounts[token] > 0;
+
     /// <summary>Begins anew with a prompt.</summary>
     public void Reset(ReadOnlySpan<int> prompt)
     {

@@ -124,6 +124,12 @@ public sealed class BFloat16Kernels(IForwardKernels kernels, IWorkspace workspac
     /// <inheritdoc/>
     public void Advance(Tensor counters, int count) => kernels.Advance(counters, count);
 
+    /// <inheritdoc/>
+    public void TopCandidates(Tensor logits, int k, Tensor values, Tensor numbers) => kernels.TopCandidates(logits, k, values, numbers);
+
+    /// <inheritdoc/>
+    public void TakeOut(Tensor row, Tensor ids, int count, Tensor taken) => kernels.TakeOut(row, ids, count, taken);
+
     /// <summary>Lets go of the rounded copies of tied embeddings.</summary>
     public void Dispose()
     {

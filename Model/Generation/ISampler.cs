@@ -18,6 +18,26 @@ public interface ISampler
     /// </summary>
     bool IsArgMax => false;
 
+    /// <summary>
+    /// The k for which <see cref="TryDistribution"/> needs no more than the k largest logits and those of the history: then a device
+    /// sends these alone. 0 where all logits are needed.
+    /// </summary>
+    int TopK => 0;
+
+    /// <summary>Whether the history changes the distribution.</summary>
+    bool UsesHistory => true;
+
+    /// <summary>
+    /// As <see cref="Distribution"/>, from a part of the logits: those of every token of the history, if it counts, and of the others
+    /// those not below the <see cref="TopK"/>-th largest of them.
+    /// </summary>
+    /// <param name="logits">The logits.</param>
+    /// <param name="ids">Their tokens, each once.</param>
+    /// <param name="history">The tokens before.</param>
+    /// <param name="probabilities">[vocabulary]; sums to one.</param>
+    /// <returns>False where it takes all logits to tell.</returns>
+    bool TryDistribution(ReadOnlySpan<float> logits, ReadOnlySpan<int> ids, TokenHistory history, Span<float> probabilities) => false;
+
     /// <summary>Writes the probability of every token.</summary>
     /// <param name="logits">[vocabulary].</param>
     /// <param name="history">The tokens before.</param>

@@ -15,6 +15,7 @@ public sealed class MtpDrafter : IDrafter
     private readonly ForwardBatch _batch = new();
     private readonly int[] _next = new int[1];
     private readonly bool _onDevice;
+    private CandidateReader? _reader;
     // States whose rows the head has not run yet, because the token after the last one was not known.
     private readonly Tensor _pending;
     private int _pendingPosition;
@@ -86,7 +87,11 @@ public sealed class MtpDrafter : IDrafter
     }
 
     /// <inheritdoc/>
-    public void Dispose() => _pending.Dispose();
+    public void Dispose()
+    {
+        _reader?.Dispose();
+        _pending.Dispose();
+    }
 
     private int Draw(Tensor states, int row, TokenHistory history, ISampler sampler, ulong seed, DraftRun run)
     {
@@ -101,16 +106,20 @@ public sealed class MtpDrafter : IDrafter
             _model.Context.Release(logits);
             return id;
         }
-        ReadOnlySpan<float> values = _model.ReadRow(logits, 0);
         if (sampler.IsGreedy)
         {
-            id = sampler.Choose(values, history);
+            id = sampler.Choose(_model.ReadRow(logits, 0), history);
             run.AddCertain(id);
         }
         else
         {
             Span<float> probabilities = run.Probabilities(run.Count);
-            sampler.Distribution(values, history, probabilities);
+            if (_reader is null || !ReferenceEquals(_reader.Sampler, sampler))
+            {
+                _reader?.Dispose();
+                _reader = new CandidateReader(_model, sampler);
+            }
+            _reader.Distribution(logits, 0, history, probabilities);
             id = Draws.FromDistribution(probabilities, Philox.Uniform(seed, (ulong)history.Count, RandomPurpose.Draft));
             run.AddDrawn(id);
         }

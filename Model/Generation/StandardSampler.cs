@@ -20,6 +20,13 @@ public sealed class StandardSampler : ISampler
     /// <inheritdoc/>
     public bool IsArgMax => IsGreedy && !_options.HasPenalties;
 
+    /// <inheritdoc/>
+    public int TopK =>
+        !IsGreedy && _options.TopK <= Candidates.MostTopK && _options.TopK < _distribution.Vocabulary ? _options.TopK : 0;
+
+    /// <inheritdoc/>
+    public bool UsesHistory => _options.HasPenalties;
+
     /// <summary>A sampler for a vocabulary.</summary>
     /// <exception cref="Engine.InvalidInputException">An option is out of its range.</exception>
     public static StandardSampler Create(SamplerOptions options, int vocabulary)
@@ -33,6 +40,15 @@ public sealed class StandardSampler : ISampler
     {
         _distribution.Compute(logits, _options, history);
         _distribution.CopyTo(probabilities);
+    }
+
+    /// <inheritdoc/>
+    public bool TryDistribution(ReadOnlySpan<float> logits, ReadOnlySpan<int> ids, TokenHistory history, Span<float> probabilities)
+    {
+        if (TopK == 0 || !_distribution.TryComputeCandidates(logits, ids, _options, history))
+            return false;
+        _distribution.CopyTo(probabilities);
+        return true;
     }
 
     /// <inheritdoc/>

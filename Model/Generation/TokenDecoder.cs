@@ -59,6 +59,7 @@ public sealed class TokenDecoder : IDisposable
     // The largest logits' tokens of a pass, where a device chooses them; null where rows of logits are read.
     private readonly int[]? _best;
     private readonly DecodeState? _state;
+    private readonly CandidateReader _reader;
     private readonly float[] _logProbabilities;
     private int _emitted;
     private long _passes, _tokens, _drafted, _accepted;
@@ -96,6 +97,7 @@ public sealed class TokenDecoder : IDisposable
             _best = options.Sampler.IsArgMax ? new int[_input.Length] : null;
             _state = _drafter is null ? new DecodeState(device) : null;
         }
+        _reader = new CandidateReader(model, options.Sampler);
         _logProbabilities = new float[options.Context + 1];
     }
 
@@ -187,6 +189,7 @@ public sealed class TokenDecoder : IDisposable
     {
         _drafter?.Dispose();
         _state?.Dispose();
+        _reader.Dispose();
         _cache.Dispose();
     }
 
@@ -278,8 +281,7 @@ public sealed class TokenDecoder : IDisposable
             Push(best, logits, index);
             return best == draft;
         }
-        ReadOnlySpan<float> row = _model.ReadRow(logits, index);
-        _options.Sampler.Distribution(row, _history, _probabilities);
+        _reader.Distribution(logits, index, _history, _probabilities);
         float q = _run.IsCertain(index) ? 1 : _run.Probabilities(index)[draft];
         if (Random(RandomPurpose.Accept) < Speculative.Acceptance(_probabilities[draft], q))
         {
@@ -301,7 +303,7 @@ public sealed class TokenDecoder : IDisposable
             Push(Best(logits, index), logits, index);
             return;
         }
-        _options.Sampler.Distribution(_model.ReadRow(logits, index), _history, _probabilities);
+        _reader.Distribution(logits, index, _history, _probabilities);
         Push(Draws.FromDistribution(_probabilities, Random(RandomPurpose.Sample)), logits, index);
     }
 

@@ -114,6 +114,12 @@ public sealed partial class Tape
     /// <summary>Counters have no gradient either.</summary>
     public void Advance(Tensor counters, int count) => _kernels.Advance(counters, count);
 
+    /// <summary>For sampling: no gradient.</summary>
+    public void TopCandidates(Tensor logits, int k, Tensor values, Tensor numbers) => _kernels.TopCandidates(logits, k, values, numbers);
+
+    /// <summary>For sampling: no gradient.</summary>
+    public void TakeOut(Tensor row, Tensor ids, int count, Tensor taken) => _kernels.TakeOut(row, ids, count, taken);
+
     /// <summary>
     /// The output head and its cross-entropy (<see cref="ITrainingKernels.HeadCrossEntropy"/>). Its backward happens at once:
     /// the gradient of the states waits for <see cref="Backward"/>, that of the head is added. Without recording there are no

@@ -98,6 +98,10 @@ internal sealed class PlanningKernels : ITrainingKernels
 
     public void Advance(Tensor counters, int count) { }
 
+    public void TopCandidates(Tensor logits, int k, Tensor values, Tensor numbers) { }
+
+    public void TakeOut(Tensor row, Tensor ids, int count, Tensor taken) { }
+
     public void CrossEntropy(
         Tensor logits, Tensor targets, CrossEntropyParameters parameters, Tensor losses, Tensor rowLosses, Tensor lse, Tensor? dLogits)
     {

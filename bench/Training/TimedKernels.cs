@@ -124,6 +124,10 @@ internal sealed unsafe partial class TimedKernels(ITrainingKernels kernels, Oper
 
     public void Advance(Tensor counters, int count) => kernels.Advance(counters, count);
 
+    public void TopCandidates(Tensor logits, int k, Tensor values, Tensor numbers) => kernels.TopCandidates(logits, k, values, numbers);
+
+    public void TakeOut(Tensor row, Tensor ids, int count, Tensor taken) => kernels.TakeOut(row, ids, count, taken);
+
     public void LogSumExp(Tensor logits, Tensor lse)
     {
         double start = BenchClock.Seconds();
