@@ -31,14 +31,14 @@ public sealed partial class GpuKernels
         _combine.Run(_device, Groups(y.Count), 1, Threads, CombineArgumentsOf(rows, place, weights, y));
 
     private static CombineArguments CombineArgumentsOf(Tensor rows, Tensor place, Tensor weights, Tensor y) => new()
-        {
-            Rows = rows.View<float>(),
-            Place = place.View<int>(),
-            Weights = weights.View<float>(),
-            Y = y.View<float>(),
-            Width = y.Columns,
-            Slots = weights.Columns,
-        };
+    {
+        Rows = rows.View<float>(),
+        Place = place.View<int>(),
+        Weights = weights.View<float>(),
+        Y = y.View<float>(),
+        Width = y.Columns,
+        Slots = weights.Columns,
+    };
 
     /// <summary>
     /// A counting sort by one group: thread t counts and places the pairs of experts t, t + 64, …; pairs are in shared memory 64 at
