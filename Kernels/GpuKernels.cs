@@ -26,10 +26,14 @@ public sealed partial class GpuKernels : IForwardKernels, IDisposable
     public Device Device => _device;
 
     /// <inheritdoc/>
-    public string Description => $"{_device.Name}, {_device.Description.Model}, {_device.Description.Capability}, {Units}";
+    public string Description => $"{_device.Name}, {_device.Description.Model}, {_device.Description.Capability}, {UnitsOf(_device.Description, _options)}";
 
-    private string Units => HasTensorCores ? "float32 kernels, products of BF16 and FP8 weights on tensor cores"
-        : _options.MatrixUnits == MatrixUnits.Simulated ? "float32 kernels, products of BF16 and FP8 weights on simulated tensor cores"
+    /// <summary>What the kernels for a device would multiply with, in words.</summary>
+    /// <param name="device">The device, which need not be open.</param>
+    /// <param name="options">What was asked for; null for the defaults.</param>
+    public static string UnitsOf(GpuDescription device, GpuKernelOptions? options = null) =>
+        HasTensorCoresFor(device, options?.MatrixUnits ?? MatrixUnits.Automatic) ? "float32 kernels, products of BF16 and FP8 weights on tensor cores"
+        : options?.MatrixUnits == MatrixUnits.Simulated ? "float32 kernels, products of BF16 and FP8 weights on simulated tensor cores"
         : "float32 kernels without tensor cores";
 
     /// <summary>Every kernel, for checks of the code that is made of them.</summary>

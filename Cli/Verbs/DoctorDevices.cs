@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Mellum2.Managed.Engine;
+using Mellum2.Managed.Kernels;
 
 namespace Mellum2.Managed.Cli;
 
@@ -11,7 +12,7 @@ internal static class DoctorDevices
     {
         foreach (GpuDescription device in GpuDevices.List())
         {
-            string state = device.Unusable is null ? "usable, float32 kernels without tensor cores" : $"cannot be used: {device.Unusable}";
+            string state = device.Unusable is null ? $"usable, {GpuKernels.UnitsOf(device)}" : $"cannot be used: {device.Unusable}";
             yield return [$"--device {device.Name}", $"{device.Model}, {Quantity.Bytes(device.MemoryBytes)}, {device.Driver}, {device.Capability}; {state}"];
         }
         foreach (string reason in GpuDevices.Missing())

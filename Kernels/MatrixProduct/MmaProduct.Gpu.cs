@@ -22,7 +22,10 @@ public sealed partial class GpuKernels
         MmaTileKernel<CudaMma, CudaTiles, BFloat16MmaWeights>, MmaTileKernel<CudaMma, CudaTiles, Float8MmaWeights<CudaMma>>,
         MmaTileKernel<SimulatedMma, PlainTiles, BFloat16MmaWeights>, MmaTileKernel<SimulatedMma, PlainTiles, Float8MmaWeights<SimulatedMma>>);
 
-    private bool HasTensorCores => _options.MatrixUnits == MatrixUnits.Automatic && _device.Description.ComputeCapability >= MmaCapability;
+    private bool HasTensorCores => HasTensorCoresFor(_device.Description, _options.MatrixUnits);
+
+    private static bool HasTensorCoresFor(GpuDescription device, MatrixUnits units) =>
+        units == MatrixUnits.Automatic && device.ComputeCapability >= MmaCapability;
 
     /// <summary>Whether the kernels for tensor cores multiply by weights of this format, on them or simulated.</summary>
     private bool UsesMma(DType format) =>

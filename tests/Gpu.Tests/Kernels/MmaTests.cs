@@ -155,4 +155,15 @@ public sealed class MmaTests
         Assert.Contains("without tensor cores", TestDevices.Get("emulator:0").Description, StringComparison.Ordinal);
         Assert.Contains("simulated tensor cores", Get("emulator:0").Description, StringComparison.Ordinal);
     }
+
+    [Theory]
+    [InlineData(0, MatrixUnits.Automatic, "without tensor cores")]
+    [InlineData(75, MatrixUnits.Automatic, "without tensor cores")]
+    [InlineData(80, MatrixUnits.Automatic, "on tensor cores")]
+    [InlineData(90, MatrixUnits.None, "without tensor cores")]
+    public void What_a_device_would_multiply_with_is_known_before_it_is_opened(int capability, MatrixUnits units, string expected)
+    {
+        GpuDescription device = new(GpuKind.Cuda, 0, "a GPU", 1, "a driver", "", null) { ComputeCapability = capability };
+        Assert.Contains(expected, GpuKernels.UnitsOf(device, new GpuKernelOptions { MatrixUnits = units }), StringComparison.Ordinal);
+    }
 }
