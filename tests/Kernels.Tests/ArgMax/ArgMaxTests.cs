@@ -7,11 +7,9 @@ public class ArgMaxTests
 {
     private static int[] Run(IForwardKernels kernels, int rows, int width, float[] logits)
     {
-        using Tensor x = kernels.Input(new Shape(rows, width), logits), ids = Tensor.Allocate(DType.I32, new Shape(rows), kernels.Device);
+        using Tensor x = kernels.Input(new Shape(rows, width), logits), ids = kernels.Integers(new Shape(rows));
         kernels.ArgMax(x, ids);
-        int[] result = new int[rows];
-        ids.Read<int>(result);
-        return result;
+        return ids.ReadIntegers();
     }
 
     [Theory]
@@ -35,12 +33,25 @@ public class ArgMaxTests
 
     [Theory]
     [MemberData(nameof(BackEnds.Names), MemberType = typeof(BackEnds))]
+    public void The_first_of_equals_and_a_NaN_are_found_in_long_rows(string name)
+    {
+        // Longer than a group of threads.
+        float[] row = new float[600];
+        row[599] = row[300] = row[43] = 1;
+        Assert.Equal([43], Run(BackEnds.Get(name), 1, 600, row));
+        row[511] = float.NaN;
+        Assert.Equal([-1], Run(BackEnds.Get(name), 1, 600, row));
+    }
+
+    [Theory]
+    [MemberData(nameof(BackEnds.Names), MemberType = typeof(BackEnds))]
     public void Counters_advance(string name)
     {
         IForwardKernels kernels = BackEnds.Get(name);
-        using Tensor counters = Tensor.From<int>(DType.I32, new Shape(3), [0, 41, -7]);
+        int[] values = [.. Enumerable.Range(-3, 70)];
+        using Tensor counters = kernels.Integers(new Shape(70), values);
         kernels.Advance(counters, 1);
         kernels.Advance(counters, 5);
-        Assert.Equal([6, 47, -1], counters.Span<int>().ToArray());
+        Assert.Equal(values.Select(value => value + 6), counters.ReadIntegers());
     }
 }
