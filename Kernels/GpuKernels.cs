@@ -43,7 +43,7 @@ public sealed partial class GpuKernels : IForwardKernels, IDisposable
         _attentionMerge, _argMax, _topCandidates, _takeOut, _advance, _routeAndDispatch, _combineAdd,
         .. _embed.All, .. _splitProduct.All, .. _tiledProduct.All, .. _mmaSplit.All, .. _mmaTile.All,
         .. _append.All, .. _attention.All, .. _attentionSplit.All,
-        .. _splitProject.All, .. _splitProductAdd.All, .. _normalizeAndRotate.All,
+        .. _splitProject.All, .. _splitProductAdd.All, .. _splitProductSwiGlu.All, .. _normalizeAndRotate.All,
     ];
 
     /// <summary>Frees scratch memory and tables; the device is not closed.</summary>

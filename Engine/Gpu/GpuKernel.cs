@@ -1,9 +1,12 @@
 using System.Reflection;
 using ILGPU;
+using ILGPU.Backends;
 using ILGPU.Backends.EntryPoints;
+using ILGPU.Backends.OpenCL;
 using ILGPU.Backends.PTX;
 using ILGPU.Runtime;
 using ILGPU.Runtime.Cuda;
+using ILGPU.Runtime.OpenCL;
 
 namespace Mellum2.Managed.Engine;
 
@@ -72,11 +75,16 @@ internal sealed class GpuKernel<T>(string name, Action<T> kernel, int needsCuda 
     {
         try
         {
-            if (device.Accelerator is not CudaAccelerator cuda)
-                return device.Accelerator.LoadKernel(kernel);
             EntryPointDescription entry = EntryPointDescription.FromExplicitlyGroupedKernel(kernel.Method);
-            PTXCompiledKernel compiled = PtxText.KeepInRegisters((PTXCompiledKernel)cuda.CompileKernel(entry));
-            return cuda.LoadKernel(compiled).CreateLauncherDelegate<Action<AcceleratorStream, KernelConfig, T>>();
+            CompiledKernel? compiled = device.Accelerator switch
+            {
+                CudaAccelerator cuda => PtxText.KeepInRegisters((PTXCompiledKernel)cuda.CompileKernel(entry)),
+                CLAccelerator openCl => OpenClText.FenceSharedMemory((CLCompiledKernel)openCl.CompileKernel(entry)),
+                _ => null,
+            };
+            return compiled is null
+                ? device.Accelerator.LoadKernel(kernel)
+                : device.Accelerator.LoadKernel(compiled).CreateLauncherDelegate<Action<AcceleratorStream, KernelConfig, T>>();
         }
         catch (Exception e) when (e is not InvalidInputException)
         {

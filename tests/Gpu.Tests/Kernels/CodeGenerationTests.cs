@@ -42,6 +42,8 @@ public sealed class CodeGenerationTests
         Assert.Contains("kernel void", text, StringComparison.Ordinal);
         foreach (string word in new[] { "half", "sub_group", "intel" })
             Assert.DoesNotContain(word, text, StringComparison.Ordinal);
+        foreach (string line in text.Split('\n').Where(line => line.Contains("barrier", StringComparison.Ordinal)))
+            Assert.Contains("CLK_LOCAL_MEM_FENCE", line, StringComparison.Ordinal);
     }
 
     [Theory]

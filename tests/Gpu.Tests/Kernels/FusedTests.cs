@@ -78,6 +78,56 @@ public sealed class FusedTests
     }
 
     [Theory]
+    [MemberData(nameof(Formats))]
+    public void Gate_and_up_are_joined_as_SwiGlu_does(string device, DType format, ScaleKind? scale)
+    {
+        foreach ((int rows, int inner, int columns) in Shapes(device))
+        {
+            // Small activations, so that neither the product nor its error is large where a format has large codes.
+            double size = format == DType.F8E4M3 && scale is null ? 1e-3 : 1;
+            float[] x = new Random(columns).Random((long)rows * columns, size);
+            using WeightMatrix plain = WeightFactory.Create(new Random(1), format, scale, 1, columns);
+            double largest = 1000 * size * Absolute(plain, columns) * (1 + size * 0.5 * columns);
+            Check(device, 1e-4, largest, (kernels, workspace, fused) =>
+            {
+                using WeightMatrix gateUp = Create(kernels, 1, format, scale, 2 * inner, columns);
+                using Tensor input = kernels.Input(new Shape(rows, columns), x), y = kernels.Output(new Shape(rows, inner));
+                if (fused)
+                    kernels.MatMulSwiGlu(input, gateUp, y, workspace);
+                else
+                    Composition.MatMulSwiGlu(kernels, input, gateUp, y, workspace);
+                return y.Read();
+            });
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(TestDevices.Names), MemberType = typeof(TestDevices))]
+    public void Gate_and_up_of_experts_are_joined_as_SwiGlu_does(string device)
+    {
+        const int Inner = 5, Columns = 70, Slots = 2, Tokens = 4;
+        Random random = new(4);
+        float[] x = random.Random(Tokens * Columns);
+        int[] order = [3, 0, 6, 1, 7, 2, 4, 5], offsets = [0, 3, 3, 8];
+        Check(device, 1e-4, 1e-3, (kernels, workspace, fused) =>
+        {
+            WeightMatrix[] experts = [.. Enumerable.Range(0, 3).Select(e => Create(kernels, e, DType.BF16, null, 2 * Inner, Columns))];
+            if (kernels is GpuKernels gpu)
+                gpu.Gather(experts);
+            using Tensor input = kernels.Input(new Shape(Tokens, Columns), x), y = kernels.Output(new Shape(Tokens * Slots, Inner));
+            using Tensor pairs = kernels.Integers(new Shape(Tokens * Slots), order), bounds = kernels.Integers(new Shape(4), offsets);
+            if (fused)
+                kernels.GroupedMatMulSwiGlu(input, pairs, Slots, bounds, experts, y, workspace);
+            else
+                Composition.GroupedMatMulSwiGlu(kernels, input, pairs, Slots, bounds, experts, y, workspace);
+            double[] result = y.Read();
+            foreach (WeightMatrix expert in experts)
+                expert.Dispose();
+            return result;
+        });
+    }
+
+    [Theory]
     [MemberData(nameof(TestDevices.Names), MemberType = typeof(TestDevices))]
     public void Heads_are_normed_turned_and_kept(string device)
     {

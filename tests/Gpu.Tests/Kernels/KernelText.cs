@@ -23,12 +23,12 @@ internal static class KernelText
         return PtxText.KeepInRegisters((PTXCompiledKernel)backend.Compile(Entry(kernel), KernelSpecialization.Empty)).PTXAssembly;
     }
 
-    /// <summary>OpenCL C for a device of no particular vendor.</summary>
+    /// <summary>OpenCL C for a device of no particular vendor, as it goes to the driver.</summary>
     public static string OpenCl(MethodInfo kernel)
     {
         using Context context = CreateContext();
         using CLBackend backend = new(context, new CLCapabilityContext(true, true, true, true, true), CLDeviceVendor.Other, CLCVersion.CL30);
-        return ((CLCompiledKernel)backend.Compile(Entry(kernel), KernelSpecialization.Empty)).Source;
+        return OpenClText.FenceSharedMemory((CLCompiledKernel)backend.Compile(Entry(kernel), KernelSpecialization.Empty)).Source;
     }
 
     private static Context CreateContext() => Context.Create(builder => builder.Optimize(OptimizationLevel.O2));
