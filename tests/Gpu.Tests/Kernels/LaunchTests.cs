@@ -6,7 +6,7 @@ namespace Mellum2.Managed.Gpu.Tests;
 public sealed class LaunchTests
 {
     // Attention of more than 512 positions is merged by a kernel of its own, one more.
-    private const long MostOfALayer = 12;
+    private const long MostOfALayer = 11;
 
     public static IEnumerable<object[]> Models() =>
         from device in TestDevices.Names
