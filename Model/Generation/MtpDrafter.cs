@@ -14,8 +14,7 @@ public sealed class MtpDrafter : IDrafter
     private readonly KvCache _cache;
     private readonly ForwardBatch _batch = new();
     private readonly int[] _next = new int[1];
-    private readonly bool _onDevice;
-    private CandidateReader? _reader;
+    private LogitsReader? _reader;
     // States whose rows the head has not run yet, because the token after the last one was not known.
     private readonly Tensor _pending;
     private int _pendingPosition;
@@ -26,7 +25,6 @@ public sealed class MtpDrafter : IDrafter
     {
         _model = model;
         _cache = cache;
-        _onDevice = !ReferenceEquals(model.Context.Kernels.Device, Device.Cpu);
         _pending = Tensor.Allocate(
             model.Context.Kernels.ActivationType, new Shape(cache.Plan.Chunk + 1, model.Configuration.HiddenSize), model.Context.Kernels.Device);
     }
@@ -95,30 +93,22 @@ public sealed class MtpDrafter : IDrafter
 
     private int Draw(Tensor states, int row, TokenHistory history, ISampler sampler, ulong seed, DraftRun run)
     {
+        if (_reader is null || !ReferenceEquals(_reader.Sampler, sampler))
+        {
+            _reader?.Dispose();
+            _reader = new LogitsReader(_model, sampler, 1);
+        }
         Tensor logits = _model.Logits(states, row, 1);
         int id;
-        if (_onDevice && sampler.IsArgMax)
-        {
-            _model.ReadArgMax(logits, _next);
-            // Without a choice the pass that verifies says so.
-            id = Math.Max(_next[0], 0);
-            run.AddCertain(id);
-            _model.Context.Release(logits);
-            return id;
-        }
         if (sampler.IsGreedy)
         {
-            id = sampler.Choose(_model.ReadRow(logits, 0), history);
+            _reader.TakeBest(logits);
+            id = _reader.Choose(logits, 0, history);
             run.AddCertain(id);
         }
         else
         {
             Span<float> probabilities = run.Probabilities(run.Count);
-            if (_reader is null || !ReferenceEquals(_reader.Sampler, sampler))
-            {
-                _reader?.Dispose();
-                _reader = new CandidateReader(_model, sampler);
-            }
             _reader.Distribution(logits, 0, history, probabilities);
             id = Draws.FromDistribution(probabilities, Philox.Uniform(seed, (ulong)history.Count, RandomPurpose.Draft));
             run.AddDrawn(id);

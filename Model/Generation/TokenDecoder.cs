@@ -56,10 +56,8 @@ public sealed class TokenDecoder : IDisposable
     private readonly ForwardBatch _batch = new();
     private readonly int[] _input;
     private readonly float[] _probabilities;
-    // The largest logits' tokens of a pass, where a device chooses them; null where rows of logits are read.
-    private readonly int[]? _best;
     private readonly DecodeState? _state;
-    private readonly CandidateReader _reader;
+    private readonly LogitsReader _reader;
     private readonly float[] _logProbabilities;
     private int _emitted;
     private long _passes, _tokens, _drafted, _accepted;
@@ -92,12 +90,9 @@ public sealed class TokenDecoder : IDisposable
         _input = new int[SpeculationOptions.MostDrafts + 1];
         _probabilities = new float[model.Configuration.VocabularySize];
         Device device = model.Context.Kernels.Device;
-        if (!ReferenceEquals(device, Device.Cpu))
-        {
-            _best = options.Sampler.IsArgMax ? new int[_input.Length] : null;
-            _state = _drafter is null ? new DecodeState(device) : null;
-        }
-        _reader = new CandidateReader(model, options.Sampler);
+        if (_drafter is null && !ReferenceEquals(device, Device.Cpu))
+            _state = new DecodeState(device);
+        _reader = new LogitsReader(model, options.Sampler, _input.Length);
         _logProbabilities = new float[options.Context + 1];
     }
 
@@ -147,7 +142,7 @@ public sealed class TokenDecoder : IDisposable
             if (position + count == prompt.Length)
             {
                 Tensor logits = _model.Logits(states, count - 1, 1);
-                ReadBest(logits);
+                _reader.TakeBest(logits, _state);
                 Choose(logits, 0);
                 _model.Context.Release(logits);
             }
@@ -254,7 +249,7 @@ public sealed class TokenDecoder : IDisposable
         Tensor states = RunTrunk(out Tensor drafterStates);
         Tensor logits = _model.Logits(states, 0, drafts + 1);
         _state?.Advance(_model.Context.Kernels);
-        ReadBest(logits);
+        _reader.TakeBest(logits, _state);
         int accepted = 0;
         while (accepted < drafts && Verify(logits, accepted))
             accepted++;
@@ -277,7 +272,7 @@ public sealed class TokenDecoder : IDisposable
         int draft = _run.Ids[index];
         if (_options.Sampler.IsGreedy)
         {
-            int best = Best(logits, index);
+            int best = _reader.Choose(logits, index, _history);
             Push(best, logits, index);
             return best == draft;
         }
@@ -300,26 +295,12 @@ public sealed class TokenDecoder : IDisposable
     {
         if (_options.Sampler.IsGreedy)
         {
-            Push(Best(logits, index), logits, index);
+            Push(_reader.Choose(logits, index, _history), logits, index);
             return;
         }
         _reader.Distribution(logits, index, _history, _probabilities);
         Push(Draws.FromDistribution(_probabilities, Random(RandomPurpose.Sample)), logits, index);
     }
-
-    private void ReadBest(Tensor logits)
-    {
-        if (_best is null)
-            return;
-        if (_state is null)
-            _model.ReadArgMax(logits, _best);
-        else
-            _best[0] = _state.Choose(_model.Context.Kernels, logits);
-    }
-
-    // Where the device found no choice the sampler looks at the row, and says why there is none.
-    private int Best(Tensor logits, int index) =>
-        _best is not null && _best[index] >= 0 ? _best[index] : _options.Sampler.Choose(_model.ReadRow(logits, index), _history);
 
     private void Push(int id, Tensor logits, int index)
     {

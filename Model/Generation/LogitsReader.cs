@@ -4,10 +4,11 @@ using Mellum2.Managed.Kernels;
 namespace Mellum2.Managed.Model;
 
 /// <summary>
-/// Distributions of rows of logits that a device has. With a sampler that needs no more, the device sends the largest logits and
-/// those of the history, which penalties change and the host therefore judges; else the row. The distribution is the same.
+/// What a sampler makes of rows of logits, of which a device sends no more than it takes: the token of the largest where that is the
+/// choice; the largest logits and those of the history, which penalties change and the host therefore judges; else the row. The
+/// results are the same.
 /// </summary>
-internal sealed class CandidateReader : IDisposable
+internal sealed class LogitsReader : IDisposable
 {
     // The history's logits come in blocks of one size: staging memory is kept for each size.
     private const int Block = 4096;
@@ -22,15 +23,24 @@ internal sealed class CandidateReader : IDisposable
     private readonly int[] _ids = [];
     private readonly int[] _readNumbers = [];
     private readonly float[] _logits = [];
+    // The tokens of the largest logits; null where no device chooses them.
+    private readonly int[]? _best;
     private readonly int _block;
     private int _mirrored;
 
     /// <summary>A reader for one sequence; it allocates what <paramref name="sampler"/> makes use of.</summary>
-    public CandidateReader(MellumModel model, ISampler sampler)
+    /// <param name="model">Whose logits are read.</param>
+    /// <param name="sampler">Who judges them.</param>
+    /// <param name="rows">The most rows that logits have.</param>
+    public LogitsReader(MellumModel model, ISampler sampler, int rows)
     {
         (_model, _sampler) = (model, sampler);
         Device device = model.Context.Kernels.Device;
-        if (sampler.TopK == 0 || ReferenceEquals(device, Device.Cpu))
+        if (ReferenceEquals(device, Device.Cpu))
+            return;
+        if (sampler.IsArgMax)
+            _best = new int[rows];
+        if (sampler.TopK == 0)
             return;
         int vocabulary = model.Configuration.VocabularySize;
         _values = Tensor.Allocate(DType.F32, new Shape(1, Candidates.Room), device);
@@ -52,6 +62,24 @@ internal sealed class CandidateReader : IDisposable
 
     /// <summary>Who makes the distributions.</summary>
     public ISampler Sampler => _sampler;
+
+    /// <summary>Has the device choose for all rows of <paramref name="logits"/>, where it can; before <see cref="Choose"/>.</summary>
+    /// <param name="logits">[rows, vocabulary].</param>
+    /// <param name="state">Where the choice of the one row stays for the next pass, or null.</param>
+    public void TakeBest(Tensor logits, DecodeState? state = null)
+    {
+        if (_best is null)
+            return;
+        if (state is null)
+            _model.ReadArgMax(logits, _best);
+        else
+            _best[0] = state.Choose(_model.Context.Kernels, logits);
+    }
+
+    /// <summary>The one token of a greedy sampler for a row of the logits that <see cref="TakeBest"/> has seen.</summary>
+    public int Choose(Tensor logits, int row, TokenHistory history) =>
+        // Where the device found no choice the sampler looks at the row, and says why there is none.
+        _best is not null && _best[row] >= 0 ? _best[row] : _sampler.Choose(_model.ReadRow(logits, row), history);
 
     /// <summary>Writes the distribution of a row, [vocabulary].</summary>
     public void Distribution(Tensor logits, int row, TokenHistory history, Span<float> probabilities)
