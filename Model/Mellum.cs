@@ -54,11 +54,10 @@ public sealed class Mellum : IDisposable
 
     /// <summary>A model of random weights, for measuring; it has no tokenizer.</summary>
     public static Mellum Random(
-        ModelConfiguration configuration, DType format, bool withMtp, MellumOptions? options = null, ulong seed = 0)
-    {
-        RandomWeights weights = new(format, seed);
-        return Create(configuration, weights, weights.FormatOf, withMtp, options ?? new MellumOptions(), null, null, default);
-    }
+        ModelConfiguration configuration, DType format, bool withMtp, MellumOptions? options = null, ulong seed = 0) =>
+        Create(
+            configuration, new RandomWeights(format, seed), name => RandomWeights.FormatOf(name, format), withMtp, options ?? new MellumOptions(),
+            null, null, default);
 
     /// <summary>
     /// Generates a text.

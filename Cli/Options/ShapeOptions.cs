@@ -56,9 +56,9 @@ internal static class ShapeBytes
     /// <summary>The bytes by format: for FP8 also the scales, and BF16 where FP8 is not for it.</summary>
     public static IEnumerable<(DType Type, long Bytes)> Of(ExpectedTensor tensor, DType format)
     {
-        bool isMatrix = tensor.Shape.Rank == 2;
-        bool isWide = tensor.Name.Contains("embed", StringComparison.Ordinal) || tensor.Name.EndsWith("mlp.gate.weight", StringComparison.Ordinal);
-        DType type = format == DType.F8E4M3 && (!isMatrix || isWide) ? DType.BF16 : format;
+        DType type = RandomWeights.FormatOf(tensor.Name, format);
+        if (tensor.Shape.Rank != 2 && type == DType.F8E4M3)
+            type = DType.BF16;
         yield return (type, tensor.Shape.Count * type.Size());
         if (type == DType.F8E4M3)
             yield return (DType.F32, (long)Blocks(tensor.Shape.Rows) * Blocks(tensor.Shape.Columns) * sizeof(float));

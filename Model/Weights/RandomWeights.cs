@@ -22,17 +22,19 @@ public sealed class RandomWeights(DType format, ulong seed) : IWeightSource
     private readonly float[] _normal = Normal(seed);
     private uint _stream;
 
-    /// <summary>The format of a matrix: embedding and routers are not FP8.</summary>
-    public DType FormatOf(string name)
+    /// <summary>The format of a matrix where the others have <paramref name="format"/>: embedding and routers are not FP8.</summary>
+    /// <param name="name">The matrix.</param>
+    /// <param name="format">The format of the model.</param>
+    public static DType FormatOf(string name, DType format)
     {
-        bool wide = name.Contains("embed", StringComparison.Ordinal) || name.EndsWith("mlp.gate.weight", StringComparison.Ordinal);
-        return wide && format == DType.F8E4M3 ? DType.BF16 : format;
+        bool isWide = name.Contains("embed", StringComparison.Ordinal) || ModelConfiguration.IsRouter(name);
+        return isWide && format == DType.F8E4M3 ? DType.BF16 : format;
     }
 
     /// <inheritdoc/>
     public WeightMatrix OpenMatrix(string name, int rows, int columns)
     {
-        DType type = FormatOf(name);
+        DType type = FormatOf(name, format);
         Tensor data = Tensor.Allocate(type, new Shape(rows, columns));
         switch (type)
         {

@@ -24,10 +24,9 @@ internal sealed class BenchModel : IDisposable
 
     private DType Format { get; }
 
-    /// <summary>What a token multiplies by; of FP8 models the router is BF16.</summary>
+    /// <summary>What a token multiplies by.</summary>
     private ActiveWeights Active => ActiveWeights.Of(
-        Configuration,
-        tensor => tensor.Shape.Count * (Format == DType.F8E4M3 && tensor.Name.EndsWith("mlp.gate.weight", StringComparison.Ordinal) ? 2 : Format.Size()));
+        Configuration, tensor => tensor.Shape.Count * RandomWeights.FormatOf(tensor.Name, Format).Size());
 
     /// <summary>The bytes of weights that one decoded token reads.</summary>
     public double TokenBytes => Active.Bytes;
