@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Globalization;
 using System.Text.Json;
 
 namespace Mellum2.Managed.Cli.Tests;
@@ -16,12 +15,11 @@ public sealed class ChildProcessTests
     {
         if (OperatingSystem.IsWindows())
             return;
-        using Process child = Start([], s_long);
+        using Process child = ChildProcess.Start([], s_long);
         Task<string> error = child.StandardError.ReadToEndAsync();
         char[] first = new char[4];
         await child.StandardOutput.ReadBlockAsync(first);
-        using (Process kill = Process.Start("kill", ["-INT", child.Id.ToString(CultureInfo.InvariantCulture)]))
-            await kill.WaitForExitAsync();
+        await ChildProcess.Interrupt(child);
         string rest = await child.StandardOutput.ReadToEndAsync();
         await End(child);
         Assert.Equal(ExitCode.Cancelled, child.ExitCode);
@@ -35,12 +33,11 @@ public sealed class ChildProcessTests
     {
         if (OperatingSystem.IsWindows())
             return;
-        using Process child = Start([], "chat", "--max-tokens", "4");
+        using Process child = ChildProcess.Start([], "chat", "--max-tokens", "4");
         await child.StandardInput.WriteAsync("Hello\n");
         await child.StandardInput.FlushAsync();
         Assert.NotNull(await child.StandardOutput.ReadLineAsync());
-        using (Process kill = Process.Start("kill", ["-INT", child.Id.ToString(CultureInfo.InvariantCulture)]))
-            await kill.WaitForExitAsync();
+        await ChildProcess.Interrupt(child);
         string error = await child.StandardError.ReadToEndAsync();
         await End(child);
         Assert.Equal(ExitCode.Cancelled, child.ExitCode);
@@ -50,7 +47,7 @@ public sealed class ChildProcessTests
     [Fact]
     public async Task A_reader_that_goes_away_ends_the_command_quietly()
     {
-        using Process child = Start([], s_long);
+        using Process child = ChildProcess.Start([], s_long);
         Task<string> error = child.StandardError.ReadToEndAsync();
         char[] first = new char[4];
         await child.StandardOutput.ReadBlockAsync(first);
@@ -79,7 +76,7 @@ public sealed class ChildProcessTests
     [Fact]
     public async Task A_real_process_answers_on_its_streams()
     {
-        using Process child = Start([], "tokenize", "--prompt", "-", "--count");
+        using Process child = ChildProcess.Start([], "tokenize", "--prompt", "-", "--count");
         await child.StandardInput.WriteAsync("int x");
         child.StandardInput.Close();
         string output = await child.StandardOutput.ReadToEndAsync();
@@ -90,25 +87,12 @@ public sealed class ChildProcessTests
 
     private static async Task<JsonElement> RunJson(IEnumerable<KeyValuePair<string, string>> environment, params string[] args)
     {
-        using Process child = Start(environment, args);
+        using Process child = ChildProcess.Start(environment, args);
         Task<string> error = child.StandardError.ReadToEndAsync();
         string output = await child.StandardOutput.ReadToEndAsync();
         await End(child);
         Assert.True(child.ExitCode == ExitCode.Success, await error);
         return JsonDocument.Parse(output).RootElement;
-    }
-
-    private static Process Start(IEnumerable<KeyValuePair<string, string>> environment, params string[] args)
-    {
-        ProcessStartInfo start = new("dotnet", [typeof(Program).Assembly.Location, .. args])
-        {
-            RedirectStandardInput = true,
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-        };
-        foreach ((string name, string value) in environment)
-            start.Environment[name] = value;
-        return Process.Start(start)!;
     }
 
     private static async Task End(Process child)

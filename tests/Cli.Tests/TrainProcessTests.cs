@@ -15,17 +15,12 @@ public sealed class TrainProcessTests
             return;
         using TemporaryFolder folder = new();
         string file = TrainFiles.WriteRun(folder, TrainFiles.WriteSources(folder, 120), 100_000, ", \"schedule\": { \"kind\": \"constant\" }"), run = Path.Combine(folder.Path, "run");
-        using Process child = Process.Start(new ProcessStartInfo(
-            "dotnet", [typeof(Program).Assembly.Location, "train", file, "--output", run, "--log-every", "1", "--set", "evaluation.every=0", "checkpoints.every=0"])
-        {
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-        })!;
+        using Process child = ChildProcess.Start(
+            [], "train", file, "--output", run, "--log-every", "1", "--set", "evaluation.every=0", "checkpoints.every=0");
         using CancellationTokenSource patience = new(s_patience);
         while (await child.StandardError.ReadLineAsync(patience.Token) is { } line && !line.StartsWith("5/100000", StringComparison.Ordinal))
             Assert.False(child.HasExited, line);
-        using (Process kill = Process.Start("kill", ["-INT", child.Id.ToString(CultureInfo.InvariantCulture)]))
-            await kill.WaitForExitAsync(patience.Token);
+        await ChildProcess.Interrupt(child);
         string rest = await child.StandardError.ReadToEndAsync(patience.Token);
         await child.WaitForExitAsync(patience.Token);
         Assert.Equal(ExitCode.Cancelled, child.ExitCode);
