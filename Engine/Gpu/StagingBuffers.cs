@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using ILGPU;
 using ILGPU.Runtime;
 
@@ -10,7 +9,7 @@ namespace Mellum2.Managed.Engine;
 /// for. There are buffers of each size that was ever used, because ILGPU copies whole host buffers on OpenCL, and because
 /// wrapping memory of the host for a copy would allocate.
 /// </summary>
-internal sealed class StagingBuffers(GpuDevice device) : IDisposable
+internal sealed unsafe class StagingBuffers(GpuDevice device) : IDisposable
 {
     // Larger copies are those of loading; they go without staging.
     private const int LargestBytes = 1 << 20;
@@ -39,8 +38,7 @@ internal sealed class StagingBuffers(GpuDevice device) : IDisposable
             return;
         if (target.Length > LargestBytes)
         {
-            memory.Bytes(offset, target.Length).CopyToCPU(device.Queue, ref MemoryMarshal.GetReference(target), target.Length);
-            device.Synchronize();
+            ReadDirectly(memory, offset, target);
             return;
         }
         PageLockedArray1D<byte> buffer = Take(target.Length);
@@ -65,10 +63,24 @@ internal sealed class StagingBuffers(GpuDevice device) : IDisposable
         _sizes.Clear();
     }
 
+    // The device copies in its own time: arrays of the host must neither move nor be collected until it is done, though nothing here
+    // looks at them any more.
     private void WriteDirectly(GpuMemory memory, long offset, ReadOnlySpan<byte> source)
     {
-        memory.Bytes(offset, source.Length).CopyFromCPU(device.Queue, ref MemoryMarshal.GetReference(source), source.Length);
-        device.Synchronize();
+        fixed (byte* held = source)
+        {
+            memory.Bytes(offset, source.Length).CopyFromCPU(device.Queue, ref *held, source.Length);
+            device.Synchronize();
+        }
+    }
+
+    private void ReadDirectly(GpuMemory memory, long offset, Span<byte> target)
+    {
+        fixed (byte* held = target)
+        {
+            memory.Bytes(offset, target.Length).CopyToCPU(device.Queue, ref *held, target.Length);
+            device.Synchronize();
+        }
     }
 
     private PageLockedArray1D<byte> Take(int bytes)

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Mellum2.Managed.Tests;
 
 namespace Mellum2.Managed.Gpu.Tests;
@@ -108,5 +109,52 @@ public sealed class DeviceTensorTests
                 tensor.Write<int>(values.AsSpan(0, 10 + i % 2), 5);
             tensor.Read<int>(values);
         }));
+    }
+
+    [Theory]
+    [MemberData(nameof(TestDevices.Names), MemberType = typeof(TestDevices))]
+    public void Large_copies_hold_the_memory_that_they_read_and_write(string device)
+    {
+        // Above the size of staging; nothing else refers to the arrays while a copy runs.
+        const int Bytes = 3 << 20;
+        using Tensor tensor = Tensor.Allocate(DType.U8, new Shape(Bytes), TestDevices.Get(device).Device);
+        bool done = false;
+        Thread collector = new(() =>
+        {
+            while (!Volatile.Read(ref done))
+                GC.Collect();
+        });
+        collector.Start();
+        try
+        {
+            for (int seed = 0; seed < 40; seed++)
+            {
+                Write(tensor, seed);
+                Assert.Equal(-1, FirstDifference(tensor, seed));
+            }
+        }
+        finally
+        {
+            Volatile.Write(ref done, true);
+            collector.Join();
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static void Write(Tensor tensor, int seed) => tensor.Write<byte>(Pattern(tensor, seed));
+
+    private static int FirstDifference(Tensor tensor, int seed)
+    {
+        byte[] got = new byte[tensor.Count];
+        tensor.Read<byte>(got);
+        int same = got.AsSpan().CommonPrefixLength(Pattern(tensor, seed));
+        return same == got.Length ? -1 : same;
+    }
+
+    private static byte[] Pattern(Tensor tensor, int seed)
+    {
+        byte[] bytes = new byte[tensor.Count];
+        new Random(seed).NextBytes(bytes);
+        return bytes;
     }
 }
