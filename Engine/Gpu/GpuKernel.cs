@@ -21,6 +21,10 @@ internal interface IGpuKernel
 
     /// <summary>The compute capability that the instructions in it need, times ten; 0 for a kernel that runs on every device.</summary>
     int NeedsCuda { get; }
+
+    /// <summary>Compiles it for a device now, not at its first run.</summary>
+    /// <exception cref="InvalidInputException">It does not compile on this device.</exception>
+    void Compile(GpuDevice device);
 }
 
 /// <summary>
@@ -46,6 +50,9 @@ internal sealed class GpuKernel<T>(string name, Action<T> kernel, int needsCuda 
     /// <inheritdoc/>
     public int NeedsCuda => needsCuda;
 
+    /// <inheritdoc/>
+    public void Compile(GpuDevice device) => _launch ??= Load(device);
+
     /// <summary>
     /// Queues the kernel on a grid of <paramref name="x"/> × <paramref name="y"/> groups, each with
     /// <paramref name="sharedBytes"/> of dynamic shared memory; no groups are no launch.
@@ -56,7 +63,7 @@ internal sealed class GpuKernel<T>(string name, Action<T> kernel, int needsCuda 
         if (x == 0 || y == 0)
             return;
         ArgumentOutOfRangeException.ThrowIfGreaterThan(y, MostGroupsY);
-        _launch ??= Compile(device);
+        _launch ??= Load(device);
         try
         {
             SharedMemoryConfig shared = sharedBytes == 0 ? SharedMemoryConfig.Empty : SharedMemoryConfig.RequestDynamic<byte>(sharedBytes);
@@ -71,7 +78,7 @@ internal sealed class GpuKernel<T>(string name, Action<T> kernel, int needsCuda 
         device.Launched?.Invoke(name, x, y, arguments);
     }
 
-    private Action<AcceleratorStream, KernelConfig, T> Compile(GpuDevice device)
+    private Action<AcceleratorStream, KernelConfig, T> Load(GpuDevice device)
     {
         try
         {

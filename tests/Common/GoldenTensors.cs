@@ -32,6 +32,9 @@ public sealed class GoldenTensors
     /// <summary>Reads the file at <paramref name="parts"/> below <c>tests/golden</c>.</summary>
     public static GoldenTensors Load(params string[] parts) => new(GoldenFolder.Find(parts));
 
+    /// <summary>Reads a file.</summary>
+    public static GoldenTensors Read(string path) => new(path);
+
     /// <summary>Whether there is a tensor of this name.</summary>
     public bool Has(string name) => _tensors.ContainsKey(name);
 

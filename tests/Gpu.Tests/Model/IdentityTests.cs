@@ -55,27 +55,13 @@ public sealed class IdentityTests
         {
             // Passes of a token, of a token and its drafts, of a tile and a bit, and of hundreds; any of the prompts in each.
             int most = emulated ? 4 : new[] { 3, 9, 20, 64, 200, longest }[run];
-            float[][] got = DeviceModels.Logits(model, prompts, Split(prompts, most, random), most);
+            float[][] got = DeviceModels.Logits(model, prompts, DeviceModels.Split(prompts, most, random), most);
             for (int i = 0; i < prompts.Length; i++)
                 Same(want[i], got[i], $"prompt {i} in passes of up to {most} rows");
         }
         // The same again, alone: two runs.
         float[] again = DeviceModels.Logits(model, [prompts[0]], [[longest]], longest)[0];
         Same(want[0], again, "a second run");
-    }
-
-    private static IEnumerable<int[]> Split(int[][] prompts, int most, Random random)
-    {
-        int[] left = [.. prompts.Select(prompt => prompt.Length)];
-        while (left.Any(rows => rows > 0))
-        {
-            int[] pass = [.. left.Select(rows => random.Next(0, Math.Min(rows, most) + 1))];
-            if (pass.All(rows => rows == 0))
-                continue;
-            for (int i = 0; i < left.Length; i++)
-                left[i] -= pass[i];
-            yield return pass;
-        }
     }
 
     private static void Same(float[] want, float[] got, string what)

@@ -1,23 +1,10 @@
 using Mellum2.Managed.Engine;
-using Xunit;
 
 namespace Mellum2.Managed.Kernels.Tests;
 
 /// <summary>Random weights in every format, and what they are in float32.</summary>
-internal static unsafe class WeightFactory
+internal static unsafe partial class WeightFactory
 {
-    /// <summary>The formats that products take, with every kind of scale that they can have.</summary>
-    public static TheoryData<DType, ScaleKind?> Formats => new()
-    {
-        { DType.F32, null },
-        { DType.BF16, null },
-        { DType.F16, null },
-        { DType.F8E4M3, null },
-        { DType.F8E4M3, ScaleKind.Tensor },
-        { DType.F8E4M3, ScaleKind.Row },
-        { DType.F8E4M3, ScaleKind.Block },
-    };
-
     /// <summary>A row-major matrix; every finite code of the format can occur.</summary>
     public static WeightMatrix Create(Random random, DType format, ScaleKind? scale, int rows, int columns, float scaleSize = 0.02f, string name = "w")
     {
