@@ -8,5 +8,10 @@ public static class CheckList
     [
         .. DeviceChecks.All(),
         .. CompilationChecks.All(),
+        .. OperationChecks.All(),
+        .. ModelChecks.All(device),
+        .. SameBitsChecks.All(device),
+        .. MemoryChecks.All(device),
+        .. SpeedChecks.All(),
     ];
 }
