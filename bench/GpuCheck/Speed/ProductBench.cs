@@ -14,10 +14,10 @@ internal static class ProductBench
     public static IEnumerable<Measurement> Run(CheckedDevice device)
     {
         ModelConfiguration shape = ModelConfiguration.Named("mellum2-12b").WithLayers(1);
-        // A processor would take minutes for all experts.
+        // A processor would take minutes for all experts and for a prompt.
         if (device.IsProcessor)
             shape = shape with { ExpertCount = 2 * shape.ExpertsPerToken };
-        int[] sizes = device.IsProcessor ? [1, 16] : [1, PromptTokens];
+        int[] sizes = device.IsProcessor ? [1] : [1, PromptTokens];
         foreach (DType format in (DType[])[DType.BF16, DType.F8E4M3])
         {
             foreach (Measurement number in Dense(device, shape, format, sizes).Concat(Experts(device, shape, format, sizes)))

@@ -13,8 +13,8 @@ internal static class SpeedChecks
 
     public static IEnumerable<Check> All() =>
     [
-        Of("copies", CopyBench.Run, runsEmulated: true),
-        Of("launches", LaunchBench.Run, runsEmulated: true),
+        Of("bandwidth of copies", CopyBench.Run, runsEmulated: true),
+        Of("time of launches", LaunchBench.Run, runsEmulated: true),
         Of("products of the 12B shape", ProductBench.Run),
         Of("attention of the 12B shape", AttentionBench.Run),
         Of("tokens of mini", TokenBench.RunMini),
