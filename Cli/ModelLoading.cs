@@ -38,7 +38,7 @@ internal static class ModelLoading
                 $"--width {WidthName(settings.Width)} was asked for, but the widest vectors that this processor runs are {WidthName(Processor.WidestVectors)}.");
         if (settings.Reference && settings.Cache is not null)
             throw new UsageException("--cache does not go with --reference, whose cache is float64.");
-        if (settings.Reference && settings.RoundsProducts)
+        if (settings.Reference && settings.Products != ProductPrecision.F32)
             throw new UsageException("--products does not go with --reference, whose products are float64.");
         return new MellumOptions
         {
@@ -47,7 +47,7 @@ internal static class ModelLoading
             VectorWidth = settings.Width,
             Reference = settings.Reference,
             CacheFormat = settings.Cache,
-            BFloat16Products = settings.RoundsProducts,
+            Products = settings.Products,
             ChecksMemory = !settings.Force,
         };
     }

@@ -8,7 +8,7 @@ namespace Mellum2.Managed.Kernels;
 /// shuffles nor half-precision types, so that one source runs on every device; sums have a fixed order, there are no float
 /// atomics, and the host never reads what a kernel made.
 /// </summary>
-public sealed partial class GpuKernels : IForwardKernels, IDisposable
+public sealed partial class GpuKernels : IFloat8Kernels, IDisposable
 {
     // Enough to fill every multiprocessor with groups, and few enough to emulate.
     private const int Threads = 64;
@@ -44,6 +44,7 @@ public sealed partial class GpuKernels : IForwardKernels, IDisposable
         .. _embed.All, .. _splitProduct.All, .. _tiledProduct.All, .. _mmaSplit.All, .. _mmaTile.All,
         .. _append.All, .. _attention.All, .. _attentionSplit.All,
         .. _splitProject.All, .. _splitProductAdd.All, .. _splitProductSwiGlu.All, .. _normalizeAndRotate.All,
+        _roundRows, _encodeRows, _multiplyRows, .. _mmaFloat8Split.All, .. _mmaFloat8Tile.All,
     ];
 
     /// <summary>Frees scratch memory and tables; the device is not closed.</summary>

@@ -6,7 +6,7 @@ namespace Mellum2.Managed.Kernels;
 /// The definition of every operation: scalar float64 on one thread, written to be read. Weights and caches are
 /// widened to float64 exactly; every other back end is tested against these methods.
 /// </summary>
-public sealed partial class ReferenceKernels : ITrainingKernels
+public sealed partial class ReferenceKernels : ITrainingKernels, IFloat8Kernels
 {
     /// <inheritdoc/>
     public DType ActivationType => DType.F64;

@@ -43,7 +43,7 @@ public static class SimdKernels
 /// 512-bit register, two of 256, four of 128 or sixteen scalars. So every width does the same operations in the same
 /// order. Reductions run over the sixteen lanes (index mod 16) and end in one fixed tree.
 /// </summary>
-public sealed partial class SimdKernels<TLanes> : ITrainingKernels where TLanes : struct, ILanes<TLanes>
+public sealed partial class SimdKernels<TLanes> : ITrainingKernels, IFloat8Kernels where TLanes : struct, ILanes<TLanes>
 {
     private readonly WorkerPool _pool;
 

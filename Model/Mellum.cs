@@ -116,8 +116,10 @@ public sealed class Mellum : IDisposable
             if (options.ChecksMemory && kernels.Device is GpuDevice gpu)
                 DevicePlan.Loading(gpu.Description, configuration, withMtp, format).Check();
             PooledWorkspace workspace = owned.Add(new PooledWorkspace(kernels.Device.Allocate));
-            if (options.BFloat16Products)
+            if (options.Products == ProductPrecision.BF16)
                 kernels = owned.Add(new BFloat16Kernels(kernels, workspace));
+            else if (options.Products == ProductPrecision.FP8)
+                kernels = WithFloat8Products((IFloat8Kernels)kernels, workspace, configuration, format);
             ModelWeights weights = new WeightLoader(configuration, source, kernels).Load(withMtp, options.Progress, cancel);
             DType? cacheFormat = options.Reference ? null : options.CacheFormat;
             MellumModel model = new(configuration, weights, new ForwardContext(kernels, workspace), cacheFormat);
@@ -128,6 +130,15 @@ public sealed class Mellum : IDisposable
             owned.Dispose();
             throw;
         }
+    }
+
+    private static Float8Kernels WithFloat8Products(
+        IFloat8Kernels kernels, IWorkspace workspace, ModelConfiguration configuration, Func<string, DType> format)
+    {
+        if (!configuration.TrunkTensors().Any(tensor => tensor.Shape.Rank == 2 && format(tensor.Name) == DType.F8E4M3))
+            throw new InvalidInputException(
+                "Products of FP8 take a checkpoint with weights of F8_E4M3, and this one has none; mellum2 convert --dtype fp8 makes one.");
+        return new Float8Kernels(kernels, workspace);
     }
 
     private static IForwardKernels CreateKernels(MellumOptions options, Owned owned)

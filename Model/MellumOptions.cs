@@ -23,11 +23,8 @@ public sealed record MellumOptions
     /// <summary>F32 or BF16 for keys and values; null for <see cref="MellumModel.CacheFormat"/>'s own choice.</summary>
     public DType? CacheFormat { get; init; }
 
-    /// <summary>
-    /// Whether products are those of BF16 training (<see cref="BFloat16Kernels"/>): a model that was trained in BF16 is then
-    /// sampled with exactly the numbers of its training. Without it activations are float32.
-    /// </summary>
-    public bool BFloat16Products { get; init; }
+    /// <summary>How products round activations.</summary>
+    public ProductPrecision Products { get; init; }
 
     /// <summary>Whether an MTP head is loaded where the checkpoint has one.</summary>
     public bool LoadMtp { get; init; } = true;

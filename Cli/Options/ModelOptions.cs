@@ -10,12 +10,12 @@ namespace Mellum2.Managed.Cli;
 /// <param name="Width">The width of vectors.</param>
 /// <param name="Reference">Whether the float64 kernels run.</param>
 /// <param name="Cache">The format of keys and values; null for the model's own.</param>
-/// <param name="RoundsProducts">Whether products round activations to BF16, as in BF16 training.</param>
+/// <param name="Products">How products round activations.</param>
 /// <param name="Context">Tokens of prompt and output together; null for what is needed.</param>
 /// <param name="Force">Whether the memory check only warns.</param>
 /// <param name="Json">Whether the result is one JSON object.</param>
 internal sealed record ModelSettings(
-    string Folder, int Threads, VectorWidth Width, bool Reference, DType? Cache, bool RoundsProducts, int? Context, bool Force, bool Json)
+    string Folder, int Threads, VectorWidth Width, bool Reference, DType? Cache, ProductPrecision Products, int? Context, bool Force, bool Json)
 {
     /// <summary>What runs the model, as <see cref="GpuDevices.Select"/> names it.</summary>
     public string Device { get; init; } = Engine.Device.Cpu.Name;
@@ -54,9 +54,10 @@ internal sealed class ModelOptions
         "--cache", "The format of keys and values; auto takes bf16 where weights are not f32 and the cache may grow large.", "auto",
         ("auto", null), ("f32", DType.F32), ("bf16", DType.BF16));
 
-    private readonly WordOption<bool> _products = new(
-        "--products", "Activations in products; bf16 samples a model that was trained in BF16 with the numbers of its training.", "f32",
-        ("f32", false), ("bf16", true));
+    private readonly WordOption<ProductPrecision> _products = new(
+        "--products", "Activations in products; bf16 samples a model that was trained in BF16 with the numbers of its training, fp8 rounds them to E4M3 where weights are FP8.",
+        "f32",
+        ("f32", ProductPrecision.F32), ("bf16", ProductPrecision.BF16), ("fp8", ProductPrecision.FP8));
 
     private readonly Option<int?> _context = NumberOptions.OptionalWhole(
         "--context", "Tokens of prompt and output together; without it, what is needed.", 1);

@@ -12,7 +12,7 @@ internal static class DoctorDevices
     {
         foreach (GpuDescription device in GpuDevices.List())
         {
-            string state = device.Unusable is null ? $"usable, {GpuKernels.UnitsOf(device)}" : $"cannot be used: {device.Unusable}";
+            string state = device.Unusable is null ? $"usable, {GpuKernels.UnitsOf(device)}; --products fp8: {GpuKernels.Float8UnitsOf(device)}" : $"cannot be used: {device.Unusable}";
             yield return [$"--device {device.Name}", $"{device.Model}, {Quantity.Bytes(device.MemoryBytes)}, {device.Driver}, {device.Capability}; {state}"];
         }
         foreach (string reason in GpuDevices.Missing())

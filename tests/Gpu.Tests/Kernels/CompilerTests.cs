@@ -44,11 +44,15 @@ public sealed partial class CompilerTests
         {
             string code = Disassemble(CodeGenerationTests.Find(name).Method, major, minor);
             // Products, loads of four matrices from shared memory, copies to it in the background; no local memory.
-            foreach (string instruction in new[] { "HMMA.16816.F32.BF16", "LDSM.16.M88.4", "LDGSTS" })
+            foreach (string instruction in new[] { Product(name, major), "LDSM.16.M88.4", "LDGSTS" })
                 Assert.Contains(instruction, code, StringComparison.Ordinal);
             Assert.DoesNotContain("LDL", code, StringComparison.Ordinal);
         }
     }
+
+    // sm_90 has no unit for the instruction with E4M3 and makes half-precision products of it.
+    private static string Product(string name, int major) =>
+        !name.StartsWith("MmaFloat8", StringComparison.Ordinal) ? "HMMA.16816.F32.BF16" : major == 8 ? "QMMA.16832.F32.E4M3.E4M3" : "HMMA.16816.F32";
 
     [Fact]
     public void The_table_of_registers_has_every_kernel_once() => Assert.Equal(

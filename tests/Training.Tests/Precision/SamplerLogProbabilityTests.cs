@@ -41,7 +41,7 @@ public sealed class SamplerLogProbabilityTests
     public void A_checkpoint_loaded_by_both_gives_the_same_bits(bool rounded)
     {
         string folder = GoldenFolder.Find("mini");
-        using Mellum mellum = Mellum.Load(folder, new MellumOptions { BFloat16Products = rounded, Threads = 2 });
+        using Mellum mellum = Mellum.Load(folder, new MellumOptions { Products = rounded ? ProductPrecision.BF16 : ProductPrecision.F32, Threads = 2 });
         Assert.Equal(rounded, mellum.Model.Context.Kernels.Description.Contains("bfloat16", StringComparison.Ordinal));
         Sampled(mellum.Model, 2, out int[] ids, out float[] sampled);
         using WorkerPool pool = new(1);
@@ -58,7 +58,7 @@ public sealed class SamplerLogProbabilityTests
     {
         string folder = GoldenFolder.Find("mini");
         using Mellum plain = Mellum.Load(folder, new MellumOptions { Threads = 1 });
-        using Mellum rounded = Mellum.Load(folder, new MellumOptions { Threads = 1, BFloat16Products = true });
+        using Mellum rounded = Mellum.Load(folder, new MellumOptions { Threads = 1, Products = ProductPrecision.BF16 });
         Sampled(plain.Model, 0, out _, out float[] a);
         Sampled(rounded.Model, 0, out _, out float[] b);
         Assert.NotEqual(a, b);
@@ -73,7 +73,7 @@ public sealed class SamplerLogProbabilityTests
     public void Eight_bit_weights_are_refused()
     {
         InvalidInputException error = Assert.Throws<InvalidInputException>(() => Mellum.Random(
-            ModelConfiguration.Load(GoldenFolder.Find("mini")), DType.F8E4M3, withMtp: false, new MellumOptions { BFloat16Products = true, Threads = 1 }));
+            ModelConfiguration.Load(GoldenFolder.Find("mini")), DType.F8E4M3, withMtp: false, new MellumOptions { Products = ProductPrecision.BF16, Threads = 1 }));
         Assert.Contains("F32 and BF16", error.Message, StringComparison.Ordinal);
     }
 
