@@ -24,7 +24,8 @@ public sealed partial class GpuKernels
 
     private bool HasTensorCores => HasTensorCoresFor(_device.Description, _options.MatrixUnits);
 
-    private static bool HasTensorCoresFor(GpuDescription device, MatrixUnits units) =>
+    /// <summary>Whether products run on tensor cores there.</summary>
+    internal static bool HasTensorCoresFor(GpuDescription device, MatrixUnits units) =>
         units == MatrixUnits.Automatic && device.ComputeCapability >= MmaCapability;
 
     /// <summary>Whether the kernels for tensor cores multiply by weights of this format, on them or simulated.</summary>

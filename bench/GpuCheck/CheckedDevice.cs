@@ -63,7 +63,7 @@ public sealed class CheckedDevice : IDisposable
 
     internal ReferenceKernels Reference { get; } = new();
 
-    internal bool HasTensorCores => GpuKernels.UnitsOf(Description).Contains("on tensor cores", StringComparison.Ordinal);
+    internal bool HasTensorCores => GpuKernels.HasTensorCoresFor(Description, MatrixUnits.Automatic);
 
     /// <summary>What models run with here: float32 arithmetic, and tensor cores where the device has them.</summary>
     internal IReadOnlyList<MatrixUnits> ModelUnits => HasTensorCores ? [MatrixUnits.None, MatrixUnits.Automatic] : [MatrixUnits.None];

@@ -31,6 +31,7 @@ public static class Program
             if (cancel.IsCancellationRequested)
                 return;
             signal.Cancel = true;
+            Console.Error.WriteLine("\nEnding after the step at hand; once more ends at once.");
             cancel.Cancel();
         }
         using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Cancel);

@@ -20,22 +20,24 @@ internal static class TokenBench
             MellumModel model = device.Model(GoldenFiles.Mini, units);
             string name = ModelChecks.NameOf(GoldenFiles.Mini, units);
             yield return new($"{name}, greedy", Decode(device, model, SpeculationOptions.Off, 2, tokens), "tokens/s");
+            yield return new($"{name}, {model.Configuration.LayerCount} layers, launches of a token", Launches(device, model), "launches");
             yield return new($"{name}, greedy, 3 drafts by MTP", Decode(device, model, new SpeculationOptions(DraftKind.Mtp, 3), 2, tokens), "tokens/s");
         }
         yield return new("mini on the processor, greedy", Decode(device, device.ModelOnProcessor(GoldenFiles.Mini), SpeculationOptions.Off, 2, tokens), "tokens/s");
     }
 
-    /// <summary>Some layers of the released shape, FP8.</summary>
-    public static IEnumerable<Measurement> RunStack(CheckedDevice device, int layers) =>
-        Run(device, ModelConfiguration.Named("mellum2-12b").WithLayers(layers), DType.F8E4M3);
+    /// <summary>Four layers of the released shape.</summary>
+    public static IEnumerable<Measurement> RunLayers(CheckedDevice device) => RunWhereItFits(device, Shape.WithLayers(4));
 
-    /// <summary>The released shape in BF16 where it fits, else in FP8; nothing of it where neither does.</summary>
-    public static IEnumerable<Measurement> RunWhole(CheckedDevice device)
+    /// <summary>The released shape, whose random weights alone take a minute.</summary>
+    public static IEnumerable<Measurement> RunWhole(CheckedDevice device) => device.Extent == Extent.Full ? RunWhereItFits(device, Shape) : [];
+
+    private static ModelConfiguration Shape => ModelConfiguration.Named("mellum2-12b");
+
+    // In BF16 where it fits, else in FP8; nothing where neither does. A processor would take minutes.
+    private static IEnumerable<Measurement> RunWhereItFits(CheckedDevice device, ModelConfiguration shape)
     {
-        if (device.Extent != Extent.Full || device.IsProcessor)
-            return [];
-        ModelConfiguration shape = ModelConfiguration.Named("mellum2-12b");
-        foreach (DType format in (DType[])[DType.BF16, DType.F8E4M3])
+        foreach (DType format in device.IsProcessor ? (DType[])[] : [DType.BF16, DType.F8E4M3])
             if (Fits(device, shape, format))
                 return Run(device, shape, format);
         return [];
@@ -46,30 +48,38 @@ internal static class TokenBench
 
     private static IEnumerable<Measurement> Run(CheckedDevice device, ModelConfiguration shape, DType format)
     {
-        if (!Fits(device, shape, format))
-            yield break;
-        int prompt = device.IsProcessor ? 32 : 512, tokens = device.IsProcessor ? 4 : 64;
+        const int Prompt = 512, Tokens = 64;
         using RunningModel stack = RunningModel.Random(shape, format, device.Kernels(), device.Cancel);
-        string name = $"{shape.LayerCount} {(shape.LayerCount == 1 ? "layer" : "layers")}, {format.Name()}";
+        string name = $"{shape.LayerCount} layers, {format.Name()}";
         double? Rate(int rows, int cached) => device.Profile() is { } profile ? rows / KernelWork.Of(shape, format, rows, cached).Sum(work => work.Seconds(profile)) : null;
-        yield return new($"{name}, greedy behind {prompt}", Decode(device, stack.Model, SpeculationOptions.Off, prompt, tokens), "tokens/s", Rate(1, prompt));
-        using TokenDecoder decoder = Decoder(stack.Model, SpeculationOptions.Off, prompt + 1);
+        yield return new($"{name}, greedy behind {Prompt}", Decode(device, stack.Model, SpeculationOptions.Off, Prompt, Tokens), "tokens/s", Rate(1, Prompt));
+        using TokenDecoder decoder = Decoder(stack.Model, SpeculationOptions.Off, Prompt + 1);
         int first = 0;
         yield return new(
-            $"{name}, a prompt of {prompt}", prompt / device.Time(1, _ => decoder.Prefill(Prompt(stack.Model, prompt, first++))), "tokens/s", Rate(prompt, 0));
+            $"{name}, a prompt of {Prompt}", Prompt / device.Time(1, _ => decoder.Prefill(Ids(stack.Model, Prompt, first++), null, device.Cancel)), "tokens/s", Rate(Prompt, 0));
     }
 
     // The time of the prompt, of which all but the last token is in the cache already, is that of a token.
     private static double Decode(CheckedDevice device, MellumModel model, SpeculationOptions speculation, int prompt, int tokens)
     {
         using TokenDecoder decoder = Decoder(model, speculation, prompt + tokens + 1);
-        int[] ids = Prompt(model, prompt, 1);
+        int[] ids = Ids(model, prompt, 1);
         return tokens / device.Time(1, call =>
         {
-            decoder.Prefill(ids);
-            for (int i = 0; i < tokens && !device.Cancel.IsCancellationRequested; i++)
+            decoder.Prefill(ids, null, device.Cancel);
+            for (int i = 0; i < tokens; i++)
                 _ = decoder.TryNext(out _);
         });
+    }
+
+    private static long Launches(CheckedDevice device, MellumModel model)
+    {
+        using TokenDecoder decoder = Decoder(model, SpeculationOptions.Off, 8);
+        decoder.Prefill([1, 2]);
+        _ = decoder.TryNext(out _);
+        long before = device.Gpu.Launches;
+        _ = decoder.TryNext(out _);
+        return device.Gpu.Launches - before;
     }
 
     private static TokenDecoder Decoder(MellumModel model, SpeculationOptions speculation, int context) => new(model, new DecoderOptions
@@ -79,6 +89,6 @@ internal static class TokenBench
         Speculation = speculation,
     });
 
-    private static int[] Prompt(MellumModel model, int length, int first) =>
+    private static int[] Ids(MellumModel model, int length, int first) =>
         [.. Enumerable.Range(0, length).Select(i => (int)((first + i * 7919L) % model.Configuration.VocabularySize))];
 }
