@@ -10,10 +10,12 @@ public sealed partial class GpuKernels
     private const int Float8MmaCapability = 89;
 
     private readonly Float8MmaKernels _mmaFloat8Split = new(
-        "MmaFloat8Split", MmaFloat8SplitKernel<CudaMma, CudaTiles>, MmaFloat8SplitKernel<SimulatedMma, PlainTiles>);
+        "MmaFloat8Split", MmaFloat8SplitKernel<CudaMma, CudaTiles>, MmaFloat8SplitKernel<WidenedMma<CudaMma>, CudaTiles>,
+        MmaFloat8SplitKernel<SimulatedMma, PlainTiles>);
 
     private readonly Float8MmaKernels _mmaFloat8Tile = new(
-        "MmaFloat8Tile", MmaFloat8TileKernel<CudaMma, CudaTiles>, MmaFloat8TileKernel<SimulatedMma, PlainTiles>);
+        "MmaFloat8Tile", MmaFloat8TileKernel<CudaMma, CudaTiles>, MmaFloat8TileKernel<WidenedMma<CudaMma>, CudaTiles>,
+        MmaFloat8TileKernel<SimulatedMma, PlainTiles>);
 
     /// <inheritdoc/>
     public string Float8Description => Float8UnitsOf(_device.Description, _options);
@@ -22,22 +24,18 @@ public sealed partial class GpuKernels
     /// <param name="device">The device, which need not be open.</param>
     /// <param name="options">What was asked for; null for the defaults.</param>
     public static string Float8UnitsOf(GpuDescription device, GpuKernelOptions? options = null) =>
-        HasFloat8UnitsFor(device, options?.MatrixUnits ?? MatrixUnits.Automatic) ? "products of FP8 rows and weights with FP8 instructions"
-        : options?.MatrixUnits == MatrixUnits.Simulated ? "products of FP8 rows and weights with simulated FP8 instructions"
-        : "products of FP8 rows and weights by their decoded values";
+        "products of FP8 rows and weights " + (
+            options?.MatrixUnits == MatrixUnits.Simulated ? "with simulated FP8 instructions"
+            : !HasTensorCoresFor(device, options?.MatrixUnits ?? MatrixUnits.Automatic) ? "by their decoded values"
+            : device.ComputeCapability >= Float8MmaCapability ? "with FP8 instructions"
+            : "with BF16 instructions");
 
-    private static bool HasFloat8UnitsFor(GpuDescription device, MatrixUnits units) =>
-        units == MatrixUnits.Automatic && device.ComputeCapability >= Float8MmaCapability;
-
-    private bool HasFloat8Units => HasFloat8UnitsFor(_device.Description, _options.MatrixUnits);
-
-    /// <summary>Whether the kernels for FP8 units multiply by these weights, on them or simulated.</summary>
-    private bool UsesFloat8Mma(WeightMatrix w) =>
-        w.Format == DType.F8E4M3 && w.Columns > 0 && (HasFloat8Units || _options.MatrixUnits == MatrixUnits.Simulated);
+    /// <summary>Whether the kernels for codes multiply by these weights, on tensor cores or simulated.</summary>
+    private bool UsesFloat8Mma(WeightMatrix w) => w.Format == DType.F8E4M3 && w.Columns > 0 && UsesMma(w.Format);
 
     private void MmaFloat8Product(WeightView weights, RowSelection rows, EncodedRows x, Tensor y)
     {
-        bool simulated = !HasFloat8Units;
+        bool simulated = !HasTensorCores;
         ArrayView<uint> codes = x.Codes.Units<uint>();
         MmaFloat8Arguments arguments = new()
         {
@@ -51,11 +49,11 @@ public sealed partial class GpuKernels
         };
         int rowsOfMatrix = rows.Experts == 0 ? rows.Count : rows.Count / rows.Experts;
         if (rowsOfMatrix <= MostMmaSplitRows)
-            _mmaFloat8Split.For(simulated).Run(
+            _mmaFloat8Split.For(_device.Description, simulated).Run(
                 _device, Groups(weights.Rows, Float8SplitTile), rows.Tiles(Float8SplitTile), Float8SplitThreads, arguments,
                 simulated ? 0 : Float8SplitWords * sizeof(uint));
         else
-            _mmaFloat8Tile.For(simulated).Run(
+            _mmaFloat8Tile.For(_device.Description, simulated).Run(
                 _device, Groups(weights.Rows, Float8TileOutputs), rows.Tiles(Float8TileRows), Float8TileThreads, arguments,
                 simulated ? 0 : 2 * Float8Buffer * sizeof(uint));
     }
@@ -80,14 +78,17 @@ public sealed partial class GpuKernels
         public long XAddress;
     }
 
-    /// <summary>A kernel on FP8 units and simulated.</summary>
-    private sealed class Float8MmaKernels(string name, Action<MmaFloat8Arguments> units, Action<MmaFloat8Arguments> simulated)
+    /// <summary>A kernel with FP8 instructions, with those of BF16, and simulated.</summary>
+    private sealed class Float8MmaKernels(
+        string name, Action<MmaFloat8Arguments> f8, Action<MmaFloat8Arguments> widened, Action<MmaFloat8Arguments> simulated)
     {
-        private readonly GpuKernel<MmaFloat8Arguments> _units = new(name, units, Float8MmaCapability);
+        private readonly GpuKernel<MmaFloat8Arguments> _f8 = new(name, f8, Float8MmaCapability);
+        private readonly GpuKernel<MmaFloat8Arguments> _widened = new($"{name}/widened", widened, MmaCapability);
         private readonly GpuKernel<MmaFloat8Arguments> _simulated = new($"{name}/simulated", simulated);
 
-        public IEnumerable<IGpuKernel> All => [_units, _simulated];
+        public IEnumerable<IGpuKernel> All => [_f8, _widened, _simulated];
 
-        public GpuKernel<MmaFloat8Arguments> For(bool isSimulated) => isSimulated ? _simulated : _units;
+        public GpuKernel<MmaFloat8Arguments> For(GpuDescription device, bool isSimulated) =>
+            isSimulated ? _simulated : device.ComputeCapability >= Float8MmaCapability ? _f8 : _widened;
     }
 }

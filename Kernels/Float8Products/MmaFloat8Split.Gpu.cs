@@ -52,20 +52,20 @@ public sealed partial class GpuKernels
             int other = round / Float8SplitWarps % 2, block = round + warp;
             Float8CopyBlock<TTiles>(a, shared, buffer + (1 - other) * Float8SplitStage, tile.Expert, output, block + Float8SplitWarps);
             TTiles.Commit();
+            // All of them are under way while the weights are waited for.
+            int word = block * Float8BlockWords + t, weights = buffer + other * Float8SplitStage;
+            Fragments x0 = Float8Rows(a, upper, lower, word), x1 = Float8Rows(a, upper, lower, word + Float8StepWords);
+            Fragments x2 = Float8Rows(a, upper, lower, word + 2 * Float8StepWords), x3 = Float8Rows(a, upper, lower, word + 3 * Float8StepWords);
             TTiles.WaitAllButLast();
             Group.Barrier();
-            Accumulator left = default, right = default;
-            for (int step = 0; step < Float8BlockWords; step += Float8StepWords)
-            {
-                Fragments w = TTiles.Load(
-                    shared, buffer + other * Float8SplitStage + step, Float8SplitStride, 4, 8 * Float8SplitStride);
-                Fragments x = Float8Rows(a, upper, lower, block * Float8BlockWords + step + t);
-                left = TMma.Float8(left, x, new FragmentB { R0 = w.R0, R1 = w.R1 }, scratch);
-                right = TMma.Float8(right, x, new FragmentB { R0 = w.R2, R1 = w.R3 }, scratch);
-            }
+            Float8Pair both = default;
+            both = both.Add<TMma, TTiles>(x0, shared, weights, scratch);
+            both = both.Add<TMma, TTiles>(x1, shared, weights + Float8StepWords, scratch);
+            both = both.Add<TMma, TTiles>(x2, shared, weights + 2 * Float8StepWords, scratch);
+            both = both.Add<TMma, TTiles>(x3, shared, weights + 3 * Float8StepWords, scratch);
             int place = sums + warp * Float8SplitTile * Float8SplitTile + row * Float8SplitTile + 2 * t;
-            Float8Keep(shared, place, left);
-            Float8Keep(shared, place + 8, right);
+            Float8Keep(shared, place, both.Left);
+            Float8Keep(shared, place + 8, both.Right);
             Group.Barrier();
             int count = IntrinsicMath.Min(Float8SplitWarps, blocks - round);
             for (int i = 0; i < count; i++)
@@ -77,6 +77,26 @@ public sealed partial class GpuKernels
         TTiles.WaitAll();
         if (ownRow < tile.End && own < a.Weights.Rows)
             a.Y[(long)ownRow * a.Weights.Rows + own] = total * a.Inverses[a.Rows.Source(ownRow)];
+    }
+
+    /// <summary>A lane's part of 16 rows × 16 outputs.</summary>
+    internal struct Float8Pair
+    {
+        public Accumulator Left;
+        public Accumulator Right;
+
+        /// <summary>These sums plus 32 columns of weights, which begin at <paramref name="place"/>.</summary>
+        public readonly Float8Pair Add<TMma, TTiles>(Fragments x, ArrayView<uint> shared, int place, ArrayView<uint> scratch)
+            where TMma : struct, IMma
+            where TTiles : struct, ITiles
+        {
+            Fragments w = TTiles.Load(shared, place, Float8SplitStride, 4, 8 * Float8SplitStride);
+            return new Float8Pair
+            {
+                Left = TMma.Float8(Left, x, new FragmentB { R0 = w.R0, R1 = w.R1 }, scratch),
+                Right = TMma.Float8(Right, x, new FragmentB { R0 = w.R2, R1 = w.R3 }, scratch),
+            };
+        }
     }
 
     /// <summary>Where row <paramref name="row"/> of a tile begins in the codes of x; −1 behind its end.</summary>

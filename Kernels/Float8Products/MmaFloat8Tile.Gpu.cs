@@ -32,7 +32,7 @@ public sealed partial class GpuKernels
         int firstOutput = Grid.IdxX * Float8TileOutputs, steps = (a.Weights.RowWords + Float8TileWords - 1) / Float8TileWords;
         int warp = Group.IdxX / MmaLanes, row = warp % 2 * 32, output = warp / 2 * 32;
         Float8Copies copies = Float8Copies.Of(a, tile, firstOutput);
-        Float8Sums upper = default, lower = default, totalUpper = default, totalLower = default;
+        Float8WarpSums sums = default, totals = default;
         copies.Begin<TTiles>(a, shared, 0, 0);
         TTiles.Commit();
         for (int step = 0; step < steps; step++)
@@ -44,27 +44,19 @@ public sealed partial class GpuKernels
             copies.Begin<TTiles>(a, shared, Float8Buffer - current, (step + 1) * Float8TileWords);
             TTiles.Commit();
             int x = current + row * Float8TileStride, w = current + Float8TileWeights + output * Float8TileStride;
-            for (int word = 0; word < Float8TileWords; word += Float8StepWords)
-            {
-                Fragments w0 = TTiles.Load(shared, w + word, Float8TileStride, 4, 8 * Float8TileStride);
-                Fragments w1 = TTiles.Load(shared, w + word + 16 * Float8TileStride, Float8TileStride, 4, 8 * Float8TileStride);
-                Fragments rows = TTiles.Load(shared, x + word, Float8TileStride, 8 * Float8TileStride, 4);
-                upper = upper.Add<TMma>(rows, w0, w1, scratch);
-                rows = TTiles.Load(shared, x + word + 16 * Float8TileStride, Float8TileStride, 8 * Float8TileStride, 4);
-                lower = lower.Add<TMma>(rows, w0, w1, scratch);
-            }
+            sums = sums.Add<TMma, TTiles>(shared, x, w, scratch);
+            sums = sums.Add<TMma, TTiles>(shared, x + Float8StepWords, w + Float8StepWords, scratch);
             if (step % 2 == 1 || step + 1 == steps)
             {
                 Float8Scales scales = Float8Scales.Load(a, tile.Expert, firstOutput + output, step / 2 * Float8Block);
-                totalUpper = upper.Scaled(scales, totalUpper);
-                totalLower = lower.Scaled(scales, totalLower);
-                upper = default;
-                lower = default;
+                totals.Upper = sums.Upper.Scaled(scales, totals.Upper);
+                totals.Lower = sums.Lower.Scaled(scales, totals.Lower);
+                sums = default;
             }
         }
         TTiles.WaitAll();
-        totalUpper.Store(a, tile, tile.Begin + row, firstOutput + output);
-        totalLower.Store(a, tile, tile.Begin + row + 16, firstOutput + output);
+        totals.Upper.Store(a, tile, tile.Begin + row, firstOutput + output);
+        totals.Lower.Store(a, tile, tile.Begin + row + 16, firstOutput + output);
     }
 
     /// <summary>
@@ -115,6 +107,25 @@ public sealed partial class GpuKernels
         {
             bool exists = inside && row >= 0;
             TTiles.Copy(shared, place, source, address, exists ? row + column : 0, exists);
+        }
+    }
+
+    /// <summary>A lane's part of the 32 rows × 32 outputs of a warp.</summary>
+    internal struct Float8WarpSums
+    {
+        public Float8Sums Upper;
+        public Float8Sums Lower;
+
+        /// <summary>These sums plus 32 columns of rows at <paramref name="x"/> and of weights at <paramref name="w"/>.</summary>
+        public readonly Float8WarpSums Add<TMma, TTiles>(ArrayView<uint> shared, int x, int w, ArrayView<uint> scratch)
+            where TMma : struct, IMma
+            where TTiles : struct, ITiles
+        {
+            Fragments w0 = TTiles.Load(shared, w, Float8TileStride, 4, 8 * Float8TileStride);
+            Fragments w1 = TTiles.Load(shared, w + 16 * Float8TileStride, Float8TileStride, 4, 8 * Float8TileStride);
+            Fragments x0 = TTiles.Load(shared, x, Float8TileStride, 8 * Float8TileStride, 4);
+            Fragments x1 = TTiles.Load(shared, x + 16 * Float8TileStride, Float8TileStride, 8 * Float8TileStride, 4);
+            return new Float8WarpSums { Upper = Upper.Add<TMma>(x0, w0, w1, scratch), Lower = Lower.Add<TMma>(x1, w0, w1, scratch) };
         }
     }
 

@@ -54,6 +54,9 @@ internal interface IMma
     /// </summary>
     static abstract Accumulator BFloat16(Accumulator sums, Fragments low, Fragments high, FragmentB b, ArrayView<uint> scratch);
 
+    /// <summary>sums + a·bᵀ over 16 columns of bfloat16.</summary>
+    static abstract Accumulator BFloat16(Accumulator sums, Fragments a, FragmentB b, ArrayView<uint> scratch);
+
     /// <summary>sums + a·bᵀ over 32 columns of E4M3 (mma m16n8k32): four in a word, the first in the low bits.</summary>
     static abstract Accumulator Float8(Accumulator sums, Fragments a, FragmentB b, ArrayView<uint> scratch);
 

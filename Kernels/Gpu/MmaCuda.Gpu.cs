@@ -14,10 +14,10 @@ internal readonly struct CudaMma : IMma
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Accumulator BFloat16(Accumulator sums, Fragments low, Fragments high, FragmentB b, ArrayView<uint> scratch) =>
-        BFloat16(BFloat16(sums, low, b), high, b);
+        BFloat16(BFloat16(sums, low, b, scratch), high, b, scratch);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Accumulator BFloat16(Accumulator sums, Fragments a, FragmentB b)
+    public static Accumulator BFloat16(Accumulator sums, Fragments a, FragmentB b, ArrayView<uint> scratch)
     {
         Ref<float> d0 = sums.X, d1 = sums.Y, d2 = sums.Z, d3 = sums.W;
         Input<uint> a0 = a.R0, a1 = a.R1, a2 = a.R2, a3 = a.R3, b0 = b.R0, b1 = b.R1;

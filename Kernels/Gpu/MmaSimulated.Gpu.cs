@@ -35,6 +35,20 @@ internal readonly struct SimulatedMma : IMma
         return sums;
     }
 
+    public static Accumulator BFloat16(Accumulator sums, Fragments a, FragmentB b, ArrayView<uint> scratch)
+    {
+        int own = Group.IdxX / Lanes * Words, lane = Group.IdxX % Lanes, row = lane / 4, column = lane % 4 * 2;
+        Keep(scratch, own + lane * 4, a);
+        Keep(scratch, own + 2 * WordsA + lane * 2, b);
+        Group.Barrier();
+        sums.X += BFloat16Dot(scratch, own, row, 0, own, column);
+        sums.Y += BFloat16Dot(scratch, own, row, 0, own, column + 1);
+        sums.Z += BFloat16Dot(scratch, own, row, 1, own, column);
+        sums.W += BFloat16Dot(scratch, own, row, 1, own, column + 1);
+        Group.Barrier();
+        return sums;
+    }
+
     public static Accumulator Float8(Accumulator sums, Fragments a, FragmentB b, ArrayView<uint> scratch)
     {
         int own = Group.IdxX / Lanes * Words, lane = Group.IdxX % Lanes, row = lane / 4, column = lane % 4 * 2;

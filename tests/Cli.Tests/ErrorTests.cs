@@ -44,6 +44,7 @@ public sealed class ErrorTests
     [InlineData("generate", "--prompt")]
     [InlineData("generate", "--prompt", "a", "--reference", "--cache", "f32")]
     [InlineData("generate", "--prompt", "a", "--reference", "--products", "bf16")]
+    [InlineData("generate", "--prompt", "a", "--reference", "--products", "fp8")]
     [InlineData("tokenize")]
     [InlineData("tokenize", "--prompt", "a", "--decode", "1")]
     [InlineData("tokenize", "--decode", "1,x")]

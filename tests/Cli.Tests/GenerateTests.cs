@@ -46,6 +46,23 @@ public sealed class GenerateTests
         Assert.Equal(Values(exact)[0], Values(rounded)[0], 0.1);
     }
 
+    [Fact]
+    public void Rows_in_eight_bits_take_an_FP8_checkpoint()
+    {
+        string[] common = ["generate", "--prompt", Prompt, "--max-tokens", "5", "--json", "--products", "fp8"];
+        CommandRun refused = CommandRun.Of(common);
+        Assert.Equal(ExitCode.InvalidInput, refused.Code);
+        Assert.Contains("convert --dtype fp8", refused.Sentence, StringComparison.Ordinal);
+        using TemporaryFolder folder = new();
+        string converted = Path.Combine(folder.Path, "fp8");
+        CommandRun.Of("convert", "--model", Managed.Model.Mellum.DefaultFolder, "--output", converted, "--dtype", "fp8").Succeeded();
+        JsonElement json = CommandRun.Of([.. common, "--model", converted]).Succeeded().Json;
+        Assert.Contains("FP8 rows", json.GetProperty("kernels").GetString()!, StringComparison.Ordinal);
+        Assert.Equal(5, json.GetProperty("ids").GetArrayLength());
+        // Speculation verifies with the same numbers.
+        Assert.Equal(json.GetProperty("ids").ToString(), CommandRun.Of([.. common, "--model", converted, "--draft", "mtp"]).Succeeded().Json.GetProperty("ids").ToString());
+    }
+
     [Theory]
     [InlineData("--speculate", "off")]
     [InlineData("--speculate", "3", "--draft", "lookup")]

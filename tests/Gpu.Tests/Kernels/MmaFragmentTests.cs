@@ -11,12 +11,18 @@ public sealed class MmaFragmentTests
 
     [Theory]
     [MemberData(nameof(TestDevices.Names), MemberType = typeof(TestDevices))]
-    public void E4M3_products_of_a_warp_agree_with_the_definition(string device)
+    public void E4M3_products_of_a_warp_agree_with_the_definition(string device) => AgreesWithTheDefinition(device, OneWarp<SimulatedMma>);
+
+    [Theory]
+    [MemberData(nameof(TestDevices.Names), MemberType = typeof(TestDevices))]
+    public void So_do_those_of_bfloat16_instructions(string device) => AgreesWithTheDefinition(device, OneWarp<WidenedMma<SimulatedMma>>);
+
+    private static void AgreesWithTheDefinition(string device, Action<FragmentArguments> kernel)
     {
         const int Columns = 32;
         Random random = new(11);
         byte[] x = Codes(random, Rows * Columns), w = Codes(random, Outputs * Columns);
-        float[] got = Run(device, x, w, OneWarp<SimulatedMma>);
+        float[] got = Run(device, x, w, kernel);
         for (int row = 0; row < Rows; row++)
         {
             for (int output = 0; output < Outputs; output++)
