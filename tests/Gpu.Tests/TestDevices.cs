@@ -35,9 +35,15 @@ public static class TestDevices
     /// Runs a case several times, first with the smallest and the largest shape; random numbers come from a fixed seed, because a
     /// case on the emulator takes seconds and its failure must be seen again.
     /// </summary>
-    internal static void ForShapes(string device, int maxRows, int maxColumns, Action<int, int, Random> test)
+    /// <param name="device">The device.</param>
+    /// <param name="maxRows">The most rows on the emulator.</param>
+    /// <param name="maxColumns">The most columns there.</param>
+    /// <param name="test">The case.</param>
+    /// <param name="factor">How many times larger a shape may be elsewhere.</param>
+    internal static void ForShapes(string device, int maxRows, int maxColumns, Action<int, int, Random> test, int factor = 8)
     {
-        int factor = IsEmulator(device) ? 1 : 8, cases = IsEmulator(device) ? 3 : 20;
+        factor = IsEmulator(device) ? 1 : factor;
+        int cases = IsEmulator(device) ? 3 : 20;
         Random random = new(maxRows * 1000 + maxColumns);
         test(1, 1, random);
         test(maxRows, maxColumns, random);

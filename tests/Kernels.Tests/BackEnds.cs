@@ -26,6 +26,9 @@ public static class BackEnds
     /// <summary>The names of all back ends.</summary>
     public static IEnumerable<object[]> Names => SimdNames.Prepend(["reference"]);
 
+    /// <summary>Sets of back ends that give equal bits: here all widths and numbers of threads are one.</summary>
+    public static IEnumerable<object[]> EqualBits => [["SIMD"]];
+
     /// <summary>All back ends with every case of a golden topic.</summary>
     public static IEnumerable<object[]> WithGoldens(string topic) =>
         from name in Names
@@ -41,9 +44,25 @@ public static class BackEnds
         where Get((string)pair[0]) is ITrainingKernels
         select pair;
 
+    /// <summary>The back ends of a set of <see cref="EqualBits"/>.</summary>
+    internal static IReadOnlyCollection<IForwardKernels> SetOf(string name) => Simd.Values;
+
+    /// <summary>A size: <paramref name="most"/>, or <paramref name="emulated"/> on a back end that is emulated; here none is.</summary>
+    internal static int Limit(string name, int most, int emulated) => most;
+
     internal static ITrainingKernels Training(string name) => (ITrainingKernels)Get(name);
 
     internal static IForwardKernels Get(string name) => name == "reference" ? Reference : Simd[name];
+
+    /// <summary>
+    /// Runs a test of a back end, or of a set of <see cref="EqualBits"/>, for no rows, for one number, and for many shapes.
+    /// </summary>
+    internal static void ForAllShapes(string name, int maxRows, int maxColumns, Action<int, int, Random> test)
+    {
+        test(0, maxColumns, new Random(1));
+        test(1, 1, new Random(2));
+        ForAllShapes(maxRows, maxColumns, test);
+    }
 
     /// <summary>Runs a test for many shapes; a failure is shrunk to a small one.</summary>
     internal static void ForAllShapes(int maxRows, int maxColumns, Action<int, int, Random> test)

@@ -14,7 +14,7 @@ public class ArgMaxTests
 
     [Theory]
     [MemberData(nameof(BackEnds.SimdNames), MemberType = typeof(BackEnds))]
-    public void Agrees_with_the_definition(string name) => BackEnds.ForAllShapes(4, 3000, (rows, width, random) =>
+    public void Agrees_with_the_definition(string name) => BackEnds.ForAllShapes(name, 4, 3000, (rows, width, random) =>
     {
         // Few different numbers, so that there are ties.
         float[] x = [.. random.Random((long)rows * width, scale: 3).Select(value => random.Next(200) == 0 ? float.NegativeInfinity : MathF.Round(value))];
@@ -48,10 +48,16 @@ public class ArgMaxTests
     public void Counters_advance(string name)
     {
         IForwardKernels kernels = BackEnds.Get(name);
-        int[] values = [.. Enumerable.Range(-3, 70)];
-        using Tensor counters = kernels.Integers(new Shape(70), values);
-        kernels.Advance(counters, 1);
-        kernels.Advance(counters, 5);
-        Assert.Equal(values.Select(value => value + 6), counters.ReadIntegers());
+        // On both sides of a group of threads, and numbers whose sum overflows.
+        foreach (int count in new[] { 1, 63, 64, 65, 130 })
+        {
+            int[] values = [.. Enumerable.Range(-3, count - 1), int.MaxValue];
+            using Tensor counters = kernels.Integers(new Shape(count), values);
+            kernels.Advance(counters, 1);
+            kernels.Advance(counters, -8);
+            kernels.Advance(counters, 13);
+            Assert.Equal(values.Select(value => unchecked(value + 6)), counters.ReadIntegers());
+            _ = counters.Read();
+        }
     }
 }

@@ -13,7 +13,7 @@ public sealed class Float8RowTests
 
     [Theory]
     [MemberData(nameof(BackEnds.SimdNames), MemberType = typeof(BackEnds))]
-    public void Rows_have_the_codes_and_scales_of_the_definition_to_the_bit(string name) => BackEnds.ForAllShapes(12, 300, (rows, columns, random) =>
+    public void Rows_have_the_codes_and_scales_of_the_definition_to_the_bit(string name) => BackEnds.ForAllShapes(name, 12, 300, (rows, columns, random) =>
     {
         float[] x = random.Random((long)rows * columns, extremes: true);
         // Every binade that a code can come from, and ties.

@@ -42,36 +42,6 @@ public sealed unsafe class MatMulTests : IDisposable
 
     [Theory]
     [MemberData(nameof(Formats))]
-    public void The_error_against_float64_is_that_of_a_float32_chain(DType format, ScaleKind? scale)
-    {
-        ReferenceKernels reference = new();
-        Random random = new(2);
-        const int Rows = 17, N = 70, K = 517;
-        using WeightMatrix plain = WeightFactory.Create(random, format, scale, N, K);
-        using Tensor x = WeightFactory.Activations(random, Rows, K), wide = WeightFactory.Widen(x);
-        using Tensor exact = Tensor.Allocate(DType.F64, new Shape(Rows, N)), y = Tensor.Allocate(DType.F32, new Shape(Rows, N));
-        using WeightMatrix reread = reference.Prepare([plain]);
-        reference.MatMul(wide, reread, exact);
-        foreach (ProductKernels kernels in ProductKernels.All(_pool))
-        {
-            using WeightMatrix w = kernels.Prepare([plain]);
-            kernels.MatMul(x, w, y);
-            for (int t = 0; t < Rows; t++)
-            {
-                for (int n = 0; n < N; n++)
-                {
-                    double magnitude = 0;
-                    for (int k = 0; k < K; k++)
-                        magnitude += Math.Abs(x.Pointer<float>()[t * K + k] * (double)plain.At(n, k));
-                    double error = Math.Abs(y.Pointer<float>()[t * N + n] - exact.Pointer<double>()[t * N + n]);
-                    Assert.True(error <= 4 * Math.Sqrt(K) * Math.Pow(2, -24) * magnitude, $"{kernels.Name}: [{t}, {n}] is off by {error}.");
-                }
-            }
-        }
-    }
-
-    [Theory]
-    [MemberData(nameof(Formats))]
     public void Threads_and_the_other_rows_of_a_call_change_no_bit(DType format, ScaleKind? scale)
     {
         // Large enough for several segments, chunks of columns and items.

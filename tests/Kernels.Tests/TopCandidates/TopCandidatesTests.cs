@@ -35,7 +35,7 @@ public class TopCandidatesTests
 
     [Theory]
     [MemberData(nameof(BackEnds.SimdNames), MemberType = typeof(BackEnds))]
-    public void Agrees_with_the_definition(string name) => BackEnds.ForAllShapes(3, 3000, (rows, width, random) =>
+    public void Agrees_with_the_definition(string name) => BackEnds.ForAllShapes(name, 3, 3000, (rows, width, random) =>
     {
         // Rounded on every other case, so that there are ties.
         bool round = random.Next(2) == 0;
@@ -68,4 +68,26 @@ public class TopCandidatesTests
         Assert.Equal([4, 1, 9], taken.Read());
         Assert.Equal([double.NegativeInfinity, 2, 3, double.NegativeInfinity, 5], row.Read());
     }
+
+    [Theory]
+    [MemberData(nameof(BackEnds.SimdNames), MemberType = typeof(BackEnds))]
+    public void Taking_out_agrees_with_the_definition(string name) => BackEnds.ForAllShapes(name, 2, 2000, (more, width, random) =>
+    {
+        float[] logits = random.Random(width, scale: 30);
+        logits[random.Next(width)] = float.NaN;
+        int[] ids = [.. Enumerable.Range(0, width)];
+        random.Shuffle(ids);
+        int count = random.Next(width + 1);
+        double[][] want = Run(BackEnds.Reference), got = Run(BackEnds.Get(name));
+        Activations.AssertSame(want[0], got[0]);
+        Activations.AssertSame(want[1], got[1]);
+
+        double[][] Run(IForwardKernels kernels)
+        {
+            using Tensor row = kernels.Input(new Shape(1, width), logits), tokens = kernels.Integers(new Shape(width + more), [.. ids, .. new int[more]]);
+            using Tensor taken = kernels.Input(new Shape(width + more), new float[width + more]);
+            kernels.TakeOut(row, tokens, count, taken);
+            return [row.Read(), taken.Read()];
+        }
+    });
 }

@@ -1,6 +1,7 @@
 namespace Mellum2.Managed.Gpu.Tests;
 
-public sealed class AttentionTests
+/// <summary>What is a device's own: keys in ranges of 512, each by a group of its own.</summary>
+public sealed class AttentionSplitTests
 {
     private static AttentionCase Create(Random random, int total, int dimension, int window, bool bfloat16)
     {
@@ -15,8 +16,6 @@ public sealed class AttentionTests
         foreach (object[] device in TestDevices.Names)
         {
             yield return [device[0], 1, 0, 1, 0, false];
-            yield return [device[0], 9, 0, 20, 4, false];
-            yield return [device[0], 3, 70, 65, 0, true];
             yield return [device[0], 10, 130, 130, 100, true];
             yield return [device[0], 2, 511, 7, 0, false];
             yield return [device[0], 3, 600, 9, 90, false];
@@ -60,26 +59,6 @@ public sealed class AttentionTests
                 Activations.AssertSame(want.Output, parts.Output);
                 Activations.AssertSame(want.LogSumExp, parts.LogSumExp);
             }
-        }
-    }
-
-    [Theory]
-    [MemberData(nameof(TestDevices.Names), MemberType = typeof(TestDevices))]
-    public void A_NaN_query_spoils_its_own_row_and_head_alone(string device)
-    {
-        GpuKernels kernels = TestDevices.Get(device);
-        Random random = new(11);
-        AttentionCase sequence = Create(random, 10, 5, 0, bfloat16: false) with { Heads = 2, KvHeads = 1 };
-        float[] q = random.Random(10 * 2 * 5);
-        var before = sequence.Run(kernels, q, 0, [10]);
-        q[(7 * 2 + 1) * 5 + 3] = float.NaN;
-        var after = sequence.Run(kernels, q, 0, [10]);
-        for (int i = 0; i < before.Output.Length; i++)
-        {
-            if (i / 5 == 7 * 2 + 1)
-                Assert.True(double.IsNaN(after.Output[i]));
-            else
-                Assert.Equal(before.Output[i], after.Output[i]);
         }
     }
 
