@@ -32,12 +32,10 @@ public sealed partial class GpuKernels
     }
 
     /// <inheritdoc/>
-    public void TakeOut(Tensor row, Tensor ids, int count, Tensor taken)
+    public void TakeOut(Tensor row, Tensor ids, Tensor taken)
     {
-        if (count == 0)
-            return;
-        TakeOutArguments arguments = new() { Row = row.View<float>(), Ids = ids.View<int>(), Taken = taken.View<float>(), Count = count };
-        _takeOut.Run(_device, Groups(count), 1, Threads, arguments);
+        TakeOutArguments arguments = new() { Row = row.View<float>(), Ids = ids.View<int>(), Taken = taken.View<float>() };
+        _takeOut.Run(_device, Groups(ids.Count), 1, Threads, arguments);
     }
 
     /// <summary>
@@ -105,13 +103,15 @@ public sealed partial class GpuKernels
         }
     }
 
-    /// <summary>One thread for each token.</summary>
+    /// <summary>One thread for each place of a token.</summary>
     private static void TakeOutKernel(TakeOutArguments a)
     {
         int i = Grid.IdxX * Threads + Group.IdxX;
-        if (i >= a.Count)
+        if (i >= a.Ids.Length)
             return;
         int id = a.Ids[i];
+        if (id < 0)
+            return;
         a.Taken[i] = a.Row[id];
         a.Row[id] = float.NegativeInfinity;
     }
@@ -139,6 +139,5 @@ public sealed partial class GpuKernels
         public ArrayView<float> Row;
         public ArrayView<int> Ids;
         public ArrayView<float> Taken;
-        public int Count;
     }
 }

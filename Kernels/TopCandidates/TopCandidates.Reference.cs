@@ -25,11 +25,14 @@ public sealed unsafe partial class ReferenceKernels
     }
 
     /// <inheritdoc/>
-    public void TakeOut(Tensor row, Tensor ids, int count, Tensor taken)
+    public void TakeOut(Tensor row, Tensor ids, Tensor taken)
     {
-        for (int i = 0; i < count; i++)
+        for (int i = 0; i < ids.Count; i++)
         {
-            ref double place = ref row.Pointer<double>()[ids.Pointer<int>()[i]];
+            int id = ids.Pointer<int>()[i];
+            if (id < 0)
+                continue;
+            ref double place = ref row.Pointer<double>()[id];
             taken.Pointer<double>()[i] = place;
             place = double.NegativeInfinity;
         }

@@ -21,11 +21,14 @@ public sealed unsafe partial class SimdKernels<TLanes>
     }
 
     /// <inheritdoc cref="IForwardKernels.TakeOut"/>
-    public void TakeOut(Tensor row, Tensor ids, int count, Tensor taken)
+    public void TakeOut(Tensor row, Tensor ids, Tensor taken)
     {
-        for (int i = 0; i < count; i++)
+        for (int i = 0; i < ids.Count; i++)
         {
-            ref float place = ref row.Pointer<float>()[ids.Pointer<int>()[i]];
+            int id = ids.Pointer<int>()[i];
+            if (id < 0)
+                continue;
+            ref float place = ref row.Pointer<float>()[id];
             taken.Pointer<float>()[i] = place;
             place = float.NegativeInfinity;
         }

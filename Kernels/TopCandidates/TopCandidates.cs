@@ -29,11 +29,11 @@ public partial interface IForwardKernels
 
     /// <summary>
     /// taken[i] = row[ids[i]], and then row[ids[i]] = −∞: takes tokens that are judged otherwise out of a row before
-    /// <see cref="TopCandidates"/>.
+    /// <see cref="TopCandidates"/>. Places of <paramref name="ids"/> that hold no token are passed over, so that what is queued is the
+    /// same however many there are.
     /// </summary>
     /// <param name="row">[1, V]; changed.</param>
-    /// <param name="ids">I32; the first <paramref name="count"/> are distinct tokens below V.</param>
-    /// <param name="count">How many.</param>
-    /// <param name="taken">At least <paramref name="count"/> elements of the row's format.</param>
-    void TakeOut(Tensor row, Tensor ids, int count, Tensor taken);
+    /// <param name="ids">I32 [N]: distinct tokens below V, or numbers below 0 for none.</param>
+    /// <param name="taken">[N]; unchanged where there is no token.</param>
+    void TakeOut(Tensor row, Tensor ids, Tensor taken);
 }

@@ -108,5 +108,5 @@ public abstract class ForwardingKernels(IForwardKernels kernels) : IForwardKerne
     public void TopCandidates(Tensor logits, int k, Tensor values, Tensor numbers) => kernels.TopCandidates(logits, k, values, numbers);
 
     /// <inheritdoc/>
-    public void TakeOut(Tensor row, Tensor ids, int count, Tensor taken) => kernels.TakeOut(row, ids, count, taken);
+    public void TakeOut(Tensor row, Tensor ids, Tensor taken) => kernels.TakeOut(row, ids, taken);
 }

@@ -10,14 +10,20 @@ namespace Mellum2.Managed.Model;
 /// </summary>
 internal sealed class LogitsReader : IDisposable
 {
-    // The history's logits come in blocks of one size: staging memory is kept for each size.
+    // The history goes there and its logits come in blocks of one size: staging memory is kept for each size.
     private const int Block = 4096;
+
+    private const int NoToken = -1;
+
+    // Fewer tokens than these are sent one by one.
+    private const int FewTokens = 16;
 
     // Where the history has more than this part of the vocabulary, the whole row is as good.
     private const int RowPart = 4;
 
     private readonly MellumModel _model;
     private readonly ISampler _sampler;
+    // The places of the history's tokens on the device are as many as they can ever be, so that what is queued does not change.
     private readonly Tensor? _values, _numbers, _seen, _taken;
     private readonly int[] _mirror = [];
     private readonly int[] _ids = [];
@@ -42,23 +48,35 @@ internal sealed class LogitsReader : IDisposable
             _best = new int[rows];
         if (sampler.TopK == 0)
             return;
-        int vocabulary = model.Configuration.VocabularySize;
-        _values = Tensor.Allocate(DType.F32, new Shape(1, Candidates.Room), device);
-        _numbers = Tensor.Allocate(DType.I32, new Shape(1, 1 + Candidates.Room), device);
-        _readNumbers = new int[1 + Candidates.Room];
         int most = 0;
         if (sampler.UsesHistory)
-        {
-            most = vocabulary / RowPart;
-            _block = Math.Min(Block, Math.Max(most, 1));
-            most = (most + _block - 1) / _block * _block;
-            _mirror = new int[most];
-            _seen = Tensor.Allocate(DType.I32, new Shape(Math.Max(most, 1)), device);
-            _taken = Tensor.Allocate(DType.F32, new Shape(Math.Max(most, 1)), device);
-        }
+            (most, _block) = HistoryRoom(model.Configuration.VocabularySize);
+        _mirror = new int[most];
+        Array.Fill(_mirror, NoToken);
+        _readNumbers = new int[1 + Candidates.Room];
         _logits = new float[most + Candidates.Room];
         _ids = new int[most + Candidates.Room];
+        try
+        {
+            _values = Tensor.Allocate(DType.F32, new Shape(1, Candidates.Room), device);
+            _numbers = Tensor.Allocate(DType.I32, new Shape(1, 1 + Candidates.Room), device);
+            if (most == 0)
+                return;
+            _seen = Tensor.Allocate(DType.I32, new Shape(most), device);
+            _taken = Tensor.Allocate(DType.F32, new Shape(most), device);
+            Send(0, most);
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
     }
+
+    /// <summary>The most bytes that a reader takes on a device, whatever the sampler.</summary>
+    /// <param name="vocabulary">The tokens.</param>
+    public static long MostDeviceBytes(int vocabulary) =>
+        (2L * Candidates.Room + 1 + 2L * HistoryRoom(vocabulary).Most) * sizeof(float);
 
     /// <summary>Who makes the distributions.</summary>
     public ISampler Sampler => _sampler;
@@ -104,15 +122,15 @@ internal sealed class LogitsReader : IDisposable
         IForwardKernels kernels = _model.Context.Kernels;
         ReadOnlySpan<int> seen = _seen is null ? default : history.Distinct;
         count = seen.Length;
-        if (count > _mirror.Length)
+        if (_seen is not null && count > _mirror.Length)
             return false;
         // The row stays as it is: log-probabilities are those of the model itself.
         Tensor one = _model.Context.Activation(1, logits.Columns);
         kernels.CopyRows(logits, row, one);
-        if (count > 0)
+        if (_seen is not null)
         {
             Mirror(seen);
-            kernels.TakeOut(one, _seen!, count, _taken!);
+            kernels.TakeOut(one, _seen, _taken!);
         }
         kernels.TopCandidates(one, _sampler.TopK, _values!, _numbers!);
         _model.Context.Release(one);
@@ -132,15 +150,27 @@ internal sealed class LogitsReader : IDisposable
     /// <summary>Makes the device hold the history's tokens: what it held before is not sent again.</summary>
     private void Mirror(ReadOnlySpan<int> seen)
     {
-        int same = seen.CommonPrefixLength(_mirror.AsSpan(0, _mirrored));
-        for (int i = same; i < seen.Length;)
-        {
-            // A prompt goes in blocks, a token of the output alone.
-            int piece = seen.Length - i >= _block ? _block : 1;
-            _seen!.Write(seen.Slice(i, piece), i);
-            i += piece;
-        }
+        int same = seen.CommonPrefixLength(_mirror.AsSpan(0, _mirrored)), end = Math.Max(seen.Length, _mirrored);
         seen[same..].CopyTo(_mirror.AsSpan(same));
+        _mirror.AsSpan(seen.Length..end).Fill(NoToken);
         _mirrored = seen.Length;
+        // A prompt goes in blocks, tokens of the output alone.
+        if (end - same > FewTokens)
+            Send(same / _block * _block, end);
+        else
+            for (int i = same; i < end; i++)
+                _seen!.Write<int>(_mirror.AsSpan(i, 1), i);
+    }
+
+    private void Send(int begin, int end)
+    {
+        for (; begin < end; begin += _block)
+            _seen!.Write<int>(_mirror.AsSpan(begin, _block), begin);
+    }
+
+    private static (int Most, int Block) HistoryRoom(int vocabulary)
+    {
+        int most = Math.Max(vocabulary / RowPart, 1), block = Math.Min(Block, most);
+        return ((most + block - 1) / block * block, block);
     }
 }

@@ -118,7 +118,7 @@ public sealed partial class Tape
     public void TopCandidates(Tensor logits, int k, Tensor values, Tensor numbers) => _kernels.TopCandidates(logits, k, values, numbers);
 
     /// <summary>For sampling: no gradient.</summary>
-    public void TakeOut(Tensor row, Tensor ids, int count, Tensor taken) => _kernels.TakeOut(row, ids, count, taken);
+    public void TakeOut(Tensor row, Tensor ids, Tensor taken) => _kernels.TakeOut(row, ids, taken);
 
     /// <summary>
     /// The output head and its cross-entropy (<see cref="ITrainingKernels.HeadCrossEntropy"/>). Its backward happens at once:

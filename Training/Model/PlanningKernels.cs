@@ -100,7 +100,7 @@ internal sealed class PlanningKernels : ITrainingKernels
 
     public void TopCandidates(Tensor logits, int k, Tensor values, Tensor numbers) { }
 
-    public void TakeOut(Tensor row, Tensor ids, int count, Tensor taken) { }
+    public void TakeOut(Tensor row, Tensor ids, Tensor taken) { }
 
     public void CrossEntropy(
         Tensor logits, Tensor targets, CrossEntropyParameters parameters, Tensor losses, Tensor rowLosses, Tensor lse, Tensor? dLogits)

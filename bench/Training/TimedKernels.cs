@@ -126,7 +126,7 @@ internal sealed unsafe partial class TimedKernels(ITrainingKernels kernels, Oper
 
     public void TopCandidates(Tensor logits, int k, Tensor values, Tensor numbers) => kernels.TopCandidates(logits, k, values, numbers);
 
-    public void TakeOut(Tensor row, Tensor ids, int count, Tensor taken) => kernels.TakeOut(row, ids, count, taken);
+    public void TakeOut(Tensor row, Tensor ids, Tensor taken) => kernels.TakeOut(row, ids, taken);
 
     public void LogSumExp(Tensor logits, Tensor lse)
     {

@@ -53,7 +53,7 @@ internal static class ChoiceOperations
                         result.AddRange([all[row * (1 + Candidates.Room) + 1 + i], best[row * Candidates.Room + i]]);
                 }
                 using Tensor one = kernels.Input(new Shape(1, width), logits.AsSpan(0, width)), ids = kernels.Integers(new Shape(2), [3, 0]), taken = kernels.Output(new Shape(2));
-                kernels.TakeOut(one, ids, 2, taken);
+                kernels.TakeOut(one, ids, taken);
                 return [.. result, .. taken.Read(), .. one.Read()];
             });
         }

@@ -63,9 +63,9 @@ public class TopCandidatesTests
     {
         IForwardKernels kernels = BackEnds.Get(name);
         using Tensor row = kernels.Input(new Shape(1, 5), [1f, 2, 3, 4, 5]), taken = kernels.Input(new Shape(3), [7f, 8, 9]);
-        using Tensor ids = kernels.Integers(new Shape(3), [3, 0, 2]);
-        kernels.TakeOut(row, ids, 2, taken);
-        Assert.Equal([4, 1, 9], taken.Read());
+        using Tensor ids = kernels.Integers(new Shape(3), [3, -1, 0]);
+        kernels.TakeOut(row, ids, taken);
+        Assert.Equal([4, 8, 1], taken.Read());
         Assert.Equal([double.NegativeInfinity, 2, 3, double.NegativeInfinity, 5], row.Read());
     }
 
@@ -77,16 +77,17 @@ public class TopCandidatesTests
         logits[random.Next(width)] = float.NaN;
         int[] ids = [.. Enumerable.Range(0, width)];
         random.Shuffle(ids);
-        int count = random.Next(width + 1);
+        // Places without a token anywhere among the others.
+        int[] places = [.. ids.Select(id => random.Next(3) == 0 ? -1 : id), .. Enumerable.Repeat(-1, more)];
         double[][] want = Run(BackEnds.Reference), got = Run(BackEnds.Get(name));
         Activations.AssertSame(want[0], got[0]);
         Activations.AssertSame(want[1], got[1]);
 
         double[][] Run(IForwardKernels kernels)
         {
-            using Tensor row = kernels.Input(new Shape(1, width), logits), tokens = kernels.Integers(new Shape(width + more), [.. ids, .. new int[more]]);
+            using Tensor row = kernels.Input(new Shape(1, width), logits), tokens = kernels.Integers(new Shape(width + more), places);
             using Tensor taken = kernels.Input(new Shape(width + more), new float[width + more]);
-            kernels.TakeOut(row, tokens, count, taken);
+            kernels.TakeOut(row, tokens, taken);
             return [row.Read(), taken.Read()];
         }
     });
