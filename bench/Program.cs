@@ -19,7 +19,7 @@ using Mellum2.Managed.Engine;
     ("newton-schulz", "the orthogonalisation of Muon against the peak", NewtonSchulzBench.Run),
     ("speculation", "the small checkpoint, plain and with drafts", SpeculationBench.Run),
     ("devices", "a CUDA or OpenCL device beside the processor's kernels; --device NAME", DeviceBench.Run),
-    ("roofline", "the least time of the 12B shape's kernels on GPUs, predicted; --fp8", RooflineBench.Run),
+    ("roofline", "the least time of the 12B shape's kernels on GPUs, predicted", RooflineBench.Run),
     ("tokenizer", "encoding against Hugging Face's library", rest => TokenizerBench.Run(rest)),
     ("micro", "kernels one by one, with BenchmarkDotNet", rest => BenchmarkSwitcher.FromAssembly(typeof(Harness).Assembly).Run(rest)),
 ];

@@ -14,15 +14,29 @@ internal static class RooflineBench
     private const int DecodeContext = 4096;
     private const int PrefillTokens = 512;
 
-    public static void Run(string[] args) => Console.Write(Table(args.Contains("--fp8") ? DType.F8E4M3 : DType.BF16));
+    public static void Run(string[] _) => Console.Write(Tables());
 
-    /// <summary>The predictions as Markdown.</summary>
-    public static string Table(DType weights)
+    /// <summary>The devices and the predictions as Markdown; ROOFLINE.md ends with it.</summary>
+    public static string Tables() => $"{Devices()}\n{Table(DType.BF16)}\n{Table(DType.F8E4M3)}";
+
+    private static string Devices()
+    {
+        StringBuilder text = new();
+        Line(text, "## The devices").Append('\n');
+        Line(text, "| device | memory, GB | GB/s | L2 cache, MiB | BF16 tensor, TFLOPS | FP8 tensor, TFLOPS | float32, TFLOPS | from NVIDIA's |");
+        Line(text, "|---|---:|---:|---:|---:|---:|---:|---|");
+        foreach (DeviceProfile device in DeviceProfile.All)
+            Line(text, Invariant(
+                $"| {device.Name} | {device.MemoryBytes / 1e9:N0} | {device.BytesPerSecond / 1e9:N0} | {device.CacheBytes / (1 << 20):N0} | {device.TensorFlopsPerSecond / 1e12:N1} | {device.Fp8FlopsPerSecond / 1e12:N1} | {device.FlopsPerSecond / 1e12:N1} | {device.Source} |"));
+        return text.ToString();
+    }
+
+    private static string Table(DType weights)
     {
         StringBuilder text = new();
         ModelConfiguration shape = ModelConfiguration.Named("mellum2-12b");
-        Append(text, $"A token at position {DecodeContext:N0}, {weights.Name()} weights", KernelWork.Of(shape, weights, 1, DecodeContext), 1);
-        text.AppendLine();
+        Append(text, Invariant($"A token at position {DecodeContext:N0}, {weights.Name()} weights"), KernelWork.Of(shape, weights, 1, DecodeContext), 1);
+        text.Append('\n');
         Append(text, $"A prompt of {PrefillTokens} tokens, {weights.Name()} weights", KernelWork.Of(shape, weights, PrefillTokens, 0), PrefillTokens);
         return text.ToString();
     }
@@ -30,15 +44,18 @@ internal static class RooflineBench
     private static void Append(StringBuilder text, string title, IReadOnlyList<KernelWork> kernels, int tokens)
     {
         IReadOnlyList<DeviceProfile> devices = DeviceProfile.All;
-        text.AppendLine(Invariant($"## {title} (prediction)")).AppendLine();
-        text.AppendLine(Invariant($"| kernel | MB | GFLOP | FLOP/byte | {string.Join(" | ", devices.Select(device => $"{device.Name}, µs"))} |"));
-        text.AppendLine(Invariant($"|---|---:|---:|---:|{string.Concat(devices.Select(_ => "---:|"))}"));
+        Line(text, Invariant($"## {title} (prediction)")).Append('\n');
+        Line(text, Invariant($"| kernel | MB | GFLOP | FLOP/byte | {string.Join(" | ", devices.Select(device => $"{device.Name}, µs"))} |"));
+        Line(text, Invariant($"|---|---:|---:|---:|{string.Concat(devices.Select(_ => "---:|"))}"));
         foreach (KernelWork work in kernels)
-            text.AppendLine(Row(work.Kernel, work.Bytes, work.Flops, devices.Select(work.Seconds)));
+            Line(text, Row(work.Kernel, work.Bytes, work.Flops, devices.Select(work.Seconds)));
         double[] totals = [.. devices.Select(device => kernels.Sum(work => work.Seconds(device)))];
-        text.AppendLine(Row("**all**", kernels.Sum(work => work.Bytes), kernels.Sum(work => work.Flops), totals));
-        text.AppendLine(Invariant($"| **tokens/s** | | | | {string.Join(" | ", totals.Select(seconds => (tokens / seconds).ToString("N0", CultureInfo.InvariantCulture)))} |"));
+        Line(text, Row("**all**", kernels.Sum(work => work.Bytes), kernels.Sum(work => work.Flops), totals));
+        Line(text, Invariant($"| **tokens/s** | | | | {string.Join(" | ", totals.Select(seconds => (tokens / seconds).ToString("N0", CultureInfo.InvariantCulture)))} |"));
     }
+
+    // The same file on every system.
+    private static StringBuilder Line(StringBuilder text, string line) => text.Append(line).Append('\n');
 
     private static string Row(string name, double bytes, double flops, IEnumerable<double> seconds) => Invariant(
         $"| {name} | {bytes / 1e6:N2} | {flops / 1e9:N3} | {flops / bytes:N1} | {string.Join(" | ", seconds.Select(s => (s * 1e6).ToString("N1", CultureInfo.InvariantCulture)))} |");
