@@ -38,6 +38,29 @@ public sealed class DeviceTests
     }
 
     [Fact]
+    public void Losses_on_a_device_are_those_of_the_processor_up_to_rounding()
+    {
+        using TemporaryFolder folder = new();
+        string sources = TrainFiles.WriteSources(folder, 2), model = Path.Combine(folder.Path, "model"), vocabulary = Path.Combine(folder.Path, "vocabulary");
+        Directory.CreateDirectory(model);
+        foreach (string file in Directory.GetFiles(Managed.Tests.GoldenFolder.Find("models", "tiny")))
+            File.Copy(file, Path.Combine(model, Path.GetFileName(file)));
+        // The golden checkpoints have no tokenizer.
+        CommandRun.Of("tokenizer", "train", "--input", sources, "--vocabulary", "300", "--output", vocabulary).Succeeded();
+        foreach (string file in Directory.GetFiles(vocabulary, "tokenizer*.json"))
+            File.Copy(file, Path.Combine(model, Path.GetFileName(file)));
+        JsonElement here = Eval("cpu"), there = Eval("emulator");
+        Assert.Equal(4, there.GetProperty("tokens").GetInt32());
+        foreach (string field in (string[])["tokens", "bytes", "accuracy", "mtp_acceptance"])
+            Assert.Equal(here.GetProperty(field).GetDouble(), there.GetProperty(field).GetDouble());
+        foreach (string field in (string[])["loss", "perplexity", "bits_per_byte", "mtp_loss"])
+            Assert.InRange(there.GetProperty(field).GetDouble() / here.GetProperty(field).GetDouble(), 1 - 1e-5, 1 + 1e-5);
+
+        JsonElement Eval(string device) => CommandRun.Of(
+            "eval", "--json", "--model", model, "--device", device, "--input", sources, "--length", "3", "--max-tokens", "4").Succeeded().Json;
+    }
+
+    [Fact]
     public void A_trace_on_a_device_is_the_trace_of_the_processor_up_to_rounding()
     {
         using TemporaryFolder folder = new();
