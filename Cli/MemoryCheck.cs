@@ -14,12 +14,13 @@ internal static class MemoryCheck
     /// <param name="terminal">Told when the user insists.</param>
     /// <param name="settings">Whether the user insists, and the kernels.</param>
     /// <param name="configuration">The model.</param>
-    /// <param name="weightBytes">The bytes of its weights.</param>
+    /// <param name="weightBytes">The bytes of its weights in the process.</param>
+    /// <param name="deviceBytes">Their bytes on a device, computed where one is asked for.</param>
     /// <param name="withMtp">Whether the MTP head has a cache too.</param>
     /// <param name="context">The tokens that the cache is to hold.</param>
     /// <exception cref="InvalidInputException">They do not fit.</exception>
     public static void Require(
-        Terminal terminal, ModelSettings settings, ModelConfiguration configuration, long weightBytes, bool withMtp, long context)
+        Terminal terminal, ModelSettings settings, ModelConfiguration configuration, long weightBytes, Func<long> deviceBytes, bool withMtp, long context)
     {
         int tokens = (int)Math.Clamp(context, 1, configuration.MaximumPositions);
         DType format = settings.Reference ? DType.F64
@@ -29,7 +30,7 @@ internal static class MemoryCheck
         {
             IReadOnlyList<MemoryPart> running = DevicePlan.Running(
                 configuration, withMtp, format, tokens, new GenerationOptions().Chunk, SpeculationOptions.MostDrafts + 1);
-            RequireOn(terminal, settings, device, [new MemoryPart("weights", weightBytes), .. running]);
+            RequireOn(terminal, settings, device, [new MemoryPart("weights", deviceBytes()), .. running]);
             return;
         }
         long available = AvailableBytes();

@@ -20,7 +20,9 @@ internal static class ModelLoading
         using (Checkpoint checkpoint = Checkpoint.Open(settings.Folder))
         {
             bool hasMtp = checkpoint.HasMtp(configuration) && wantsMtp;
-            MemoryCheck.Require(terminal, settings, configuration, checkpoint.ByteLength, hasMtp, context);
+            MemoryCheck.Require(
+                terminal, settings, configuration, checkpoint.ByteLength,
+                () => DevicePlan.WeightBytes(configuration, hasMtp, checkpoint.FormatOf, checkpoint.HasBlockScales), hasMtp, context);
         }
         using ProgressLine progress = new(terminal, "Loading:", "parts");
         Mellum mellum = Mellum.Load(settings.Folder, Options(settings) with { LoadMtp = wantsMtp, Progress = progress }, terminal.Cancel);

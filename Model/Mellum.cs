@@ -49,15 +49,15 @@ public sealed class Mellum : IDisposable
         if (tokenizer is not null && tokenizer.VocabularySize > configuration.VocabularySize)
             throw new InvalidInputException(
                 $"{tokenizerFile} has ids up to {tokenizer.VocabularySize - 1}, but the model's vocabulary has {configuration.VocabularySize} tokens.");
-        return Create(configuration, checkpoint, checkpoint.FormatOf, withMtp, options, tokenizer, ChatTemplate.Load(folder), cancel);
+        return Create(configuration, checkpoint, checkpoint.FormatOf, checkpoint.HasBlockScales, withMtp, options, tokenizer, ChatTemplate.Load(folder), cancel);
     }
 
     /// <summary>A model of random weights, for measuring; it has no tokenizer.</summary>
     public static Mellum Random(
         ModelConfiguration configuration, DType format, bool withMtp, MellumOptions? options = null, ulong seed = 0) =>
         Create(
-            configuration, new RandomWeights(format, seed), name => RandomWeights.FormatOf(name, format), withMtp, options ?? new MellumOptions(),
-            null, null, default);
+            configuration, new RandomWeights(format, seed), name => RandomWeights.FormatOf(name, format), null, withMtp,
+            options ?? new MellumOptions(), null, null, default);
 
     /// <summary>
     /// Generates a text.
@@ -103,6 +103,7 @@ public sealed class Mellum : IDisposable
         ModelConfiguration configuration,
         IWeightSource source,
         Func<string, DType> format,
+        Func<string, bool>? hasBlockScales,
         bool withMtp,
         MellumOptions options,
         Tokenizer? tokenizer,
@@ -114,7 +115,7 @@ public sealed class Mellum : IDisposable
         {
             IForwardKernels kernels = CreateKernels(options, owned);
             if (options.ChecksMemory && kernels.Device is GpuDevice gpu)
-                DevicePlan.Loading(gpu.Description, configuration, withMtp, format).Check();
+                DevicePlan.Loading(gpu.Description, configuration, withMtp, format, hasBlockScales).Check();
             PooledWorkspace workspace = owned.Add(new PooledWorkspace(kernels.Device.Allocate));
             if (options.Products == ProductPrecision.BF16)
                 kernels = owned.Add(new BFloat16Kernels(kernels, workspace));

@@ -74,7 +74,9 @@ internal static class BenchVerb
         Terminal terminal, ModelSettings settings, NamedShape shape, long context, SpeculationOptions drafts)
     {
         long bytes = shape.Configuration.ExpectedTensors(shape.WithMtp).SelectMany(tensor => ShapeBytes.Of(tensor, shape.Format)).Sum(part => part.Bytes);
-        MemoryCheck.Require(terminal, settings, shape.Configuration, bytes, shape.WithMtp, context);
+        MemoryCheck.Require(
+            terminal, settings, shape.Configuration, bytes,
+            () => DevicePlan.WeightBytes(shape.Configuration, shape.WithMtp, name => RandomWeights.FormatOf(name, shape.Format)), shape.WithMtp, context);
         if (drafts.Kind == DraftKind.Mtp && !shape.WithMtp)
             throw new UsageException("--draft mtp needs --with-mtp on a shape.");
         using ProgressLine progress = new(terminal, "Making weights:", "parts");

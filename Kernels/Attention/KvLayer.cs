@@ -32,8 +32,7 @@ public sealed class KvLayer : IDisposable
             throw new ArgumentException($"A cache holds F64, F32 or BF16, not {format}.", nameof(format));
         (Heads, Dimension, Format) = (heads, dimension, format);
         Slots = RoundUp(slots);
-        Keys = Allocate(Slots);
-        Values = Allocate(Slots);
+        (Keys, Values) = AllocateBoth(Slots);
     }
 
     /// <summary>KV heads.</summary>
@@ -78,7 +77,7 @@ public sealed class KvLayer : IDisposable
         slots = RoundUp(slots);
         if (slots <= Slots)
             return;
-        Tensor keys = Allocate(slots), values = Allocate(slots);
+        (Tensor keys, Tensor values) = AllocateBoth(slots);
         Keys.CopyRowsTo(0, Keys.Rows, keys, 0);
         Values.CopyRowsTo(0, Values.Rows, values, 0);
         Keys.Dispose();
@@ -100,5 +99,19 @@ public sealed class KvLayer : IDisposable
         Values.Dispose();
     }
 
-    private Tensor Allocate(int slots) => _allocate(Format, new Shape(slots / BlockSlots, Heads, Dimension, BlockSlots));
+    // Both or none: keys alone are of no use.
+    private (Tensor Keys, Tensor Values) AllocateBoth(int slots)
+    {
+        Shape shape = new(slots / BlockSlots, Heads, Dimension, BlockSlots);
+        Tensor keys = _allocate(Format, shape);
+        try
+        {
+            return (keys, _allocate(Format, shape));
+        }
+        catch
+        {
+            keys.Dispose();
+            throw;
+        }
+    }
 }

@@ -36,10 +36,18 @@ public sealed class KvCache : IDisposable
             Array.Fill(_layers, new KvLayer(configuration.KeyValueHeadCount, configuration.HeadSize, plan.Format, plan.Context, allocate));
             return;
         }
-        for (int i = 0; i < _layers.Length; i++)
+        try
         {
-            int slots = plan.IsRing(i) ? plan.RingSlots : whole ? plan.Context : Math.Min(plan.Context, InitialSlots);
-            _layers[i] = new KvLayer(configuration.KeyValueHeadCount, configuration.HeadSize, plan.Format, slots, allocate);
+            for (int i = 0; i < _layers.Length; i++)
+            {
+                int slots = plan.IsRing(i) ? plan.RingSlots : whole ? plan.Context : Math.Min(plan.Context, InitialSlots);
+                _layers[i] = new KvLayer(configuration.KeyValueHeadCount, configuration.HeadSize, plan.Format, slots, allocate);
+            }
+        }
+        catch
+        {
+            Dispose();
+            throw;
         }
     }
 
@@ -113,8 +121,8 @@ public sealed class KvCache : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        foreach (KvLayer layer in _layers)
-            layer.Dispose();
+        foreach (KvLayer? layer in _layers)
+            layer?.Dispose();
     }
 
     private bool StillHeld(int length, int written, int firstLayer, int endLayer)

@@ -71,6 +71,13 @@ public sealed partial class Checkpoint : IWeightSource, IDisposable
     /// <exception cref="InvalidInputException">The checkpoint has none of this name.</exception>
     public DType FormatOf(string name) => DTypes.TryParse(Find(name).Stored.Format, out DType type) ? type : DType.F32;
 
+    /// <summary>Whether a matrix has scales for blocks of 128 × 128; false for a vector and for a name that there is not.</summary>
+    /// <exception cref="InvalidInputException">Its scales do not fit.</exception>
+    public bool HasBlockScales(string name) =>
+        TryFind(name, out CheckpointTensor? tensor)
+        && tensor.Stored.Dimensions is [<= int.MaxValue and var rows, <= int.MaxValue and var columns]
+        && FindScales(tensor, (int)rows, (int)columns)?.Kind == ScaleKind.Block;
+
     /// <summary>
     /// A matrix over the mapped bytes, row-major, with its scales if it is FP8. Disposing of it gives the pages back.
     /// FP8 without a scale tensor has scale 1.

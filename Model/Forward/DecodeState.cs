@@ -19,8 +19,19 @@ public sealed class DecodeState : IDisposable
     public DecodeState(Device device)
     {
         Ids = Tensor.Allocate(DType.I32, new Shape(1), device);
-        Positions = Tensor.Allocate(DType.I32, new Shape(1), device);
+        try
+        {
+            Positions = Tensor.Allocate(DType.I32, new Shape(1), device);
+        }
+        catch
+        {
+            Ids.Dispose();
+            throw;
+        }
     }
+
+    /// <summary>The bytes of both numbers.</summary>
+    public const int Bytes = 2 * sizeof(int);
 
     /// <summary>The token; I32 [1].</summary>
     public Tensor Ids { get; }

@@ -6,25 +6,31 @@ namespace Mellum2.Managed.Model;
 /// <summary>What a model needs on a device, part by part, as upper bounds that are computed before anything is allocated.</summary>
 public static class DevicePlan
 {
-    /// <summary>The bytes of the weights as a device has them: rows padded to 16 columns, scales of FP8 by row and 128 columns.</summary>
+    /// <summary>
+    /// The bytes of the weights as a device has them: rows padded to 16 columns, scales of FP8 by row, and by 128 columns where the
+    /// checkpoint has them in blocks.
+    /// </summary>
     /// <param name="configuration">The model.</param>
     /// <param name="withMtp">Whether the MTP head is loaded.</param>
     /// <param name="format">The format of a matrix by its name.</param>
-    public static long WeightBytes(ModelConfiguration configuration, bool withMtp, Func<string, DType> format) =>
-        configuration.ExpectedTensors(withMtp).Sum(tensor => TensorBytes(tensor, format));
+    /// <param name="hasBlockScales">Whether a matrix of FP8 has scales in blocks; null where all have.</param>
+    public static long WeightBytes(
+        ModelConfiguration configuration, bool withMtp, Func<string, DType> format, Func<string, bool>? hasBlockScales = null) =>
+        configuration.ExpectedTensors(withMtp).Sum(tensor => TensorBytes(tensor, format, hasBlockScales));
 
     /// <summary>
     /// The bytes that loading takes beside the weights: a layer's experts are read one by one and then put into one block, which
     /// for the larger of the two blocks is a copy.
     /// </summary>
     /// <inheritdoc cref="WeightBytes"/>
-    public static long LoadingBytes(ModelConfiguration configuration, bool withMtp, Func<string, DType> format) =>
+    public static long LoadingBytes(
+        ModelConfiguration configuration, bool withMtp, Func<string, DType> format, Func<string, bool>? hasBlockScales = null) =>
         configuration.ExpectedTensors(withMtp)
             .Where(tensor => tensor.Name.Contains(".mlp.experts.", StringComparison.Ordinal))
             .GroupBy(tensor => (
                 Layer: tensor.Name[..tensor.Name.IndexOf(".mlp.", StringComparison.Ordinal)],
                 IsDown: tensor.Name.EndsWith("down_proj.weight", StringComparison.Ordinal)))
-            .Select(block => block.Sum(tensor => TensorBytes(tensor, format)))
+            .Select(block => block.Sum(tensor => TensorBytes(tensor, format, hasBlockScales)))
             .DefaultIfEmpty().Max();
 
     /// <summary>The plan for loading the weights, which nothing runs beside.</summary>
@@ -32,12 +38,14 @@ public static class DevicePlan
     /// <param name="configuration">The model.</param>
     /// <param name="withMtp">Whether the MTP head is loaded.</param>
     /// <param name="format">The format of a matrix by its name.</param>
+    /// <param name="hasBlockScales">Whether a matrix of FP8 has scales in blocks; null where all have.</param>
     public static DeviceMemoryPlan Loading(
-        GpuDescription device, ModelConfiguration configuration, bool withMtp, Func<string, DType> format) => new(
+        GpuDescription device, ModelConfiguration configuration, bool withMtp, Func<string, DType> format,
+        Func<string, bool>? hasBlockScales = null) => new(
         device,
         [
-            new MemoryPart("weights", WeightBytes(configuration, withMtp, format)),
-            new MemoryPart("a layer's experts while they are put together", LoadingBytes(configuration, withMtp, format)),
+            new MemoryPart("weights", WeightBytes(configuration, withMtp, format, hasBlockScales)),
+            new MemoryPart("a layer's experts while they are put together", LoadingBytes(configuration, withMtp, format, hasBlockScales)),
         ]);
 
     /// <summary>What a run needs beside the weights.</summary>
@@ -60,15 +68,24 @@ public static class DevicePlan
             new MemoryPart("attention", kinds.Max(kind => GpuKernels.SplitBytes(
                 configuration.QuerySize / configuration.HeadSize, configuration.HeadSize, slots,
                 kind == AttentionKind.Sliding ? configuration.SlidingWindow : 0))),
+            // The decoder's, and the drafter's own beside states of the trunk that wait for their next token.
+            new MemoryPart("choices", DecodeState.Bytes + (withMtp ? 2 : 1) * LogitsReader.MostDeviceBytes(configuration.VocabularySize)),
+            .. withMtp ? [new MemoryPart("drafts", MtpDrafter.DeviceBytes(configuration, chunk))] : (IEnumerable<MemoryPart>)[],
         ];
     }
 
-    private static long TensorBytes(ExpectedTensor tensor, Func<string, DType> format)
+    private static long TensorBytes(ExpectedTensor tensor, Func<string, DType> format, Func<string, bool>? hasBlockScales)
     {
         if (tensor.Shape.Rank == 1)
             return tensor.Shape.Count * sizeof(float);
         DType type = format(tensor.Name);
-        long scales = type == DType.F8E4M3 ? (tensor.Shape.Columns + WeightScales.BlockSize - 1) / WeightScales.BlockSize * sizeof(float) : 0;
-        return tensor.Shape.Rows * (GpuKernels.PaddedColumns(tensor.Shape.Columns) * type.Size() + scales);
+        // Gate and up are one matrix there: blocks in either are blocks in both.
+        bool inBlocks = hasBlockScales is null || hasBlockScales(tensor.Name) || hasBlockScales(Twin(tensor.Name));
+        long scales = type != DType.F8E4M3 ? 0 : inBlocks ? (tensor.Shape.Columns + WeightScales.BlockSize - 1) / WeightScales.BlockSize : 1;
+        return tensor.Shape.Rows * (GpuKernels.PaddedColumns(tensor.Shape.Columns) * type.Size() + scales * sizeof(float));
     }
+
+    private static string Twin(string name) => name.Contains("gate_proj", StringComparison.Ordinal)
+        ? name.Replace("gate_proj", "up_proj", StringComparison.Ordinal)
+        : name.Replace("up_proj", "gate_proj", StringComparison.Ordinal);
 }

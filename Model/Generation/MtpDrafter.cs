@@ -29,6 +29,11 @@ public sealed class MtpDrafter : IDrafter
             model.Context.Kernels.ActivationType, new Shape(cache.Plan.Chunk + 1, model.Configuration.HiddenSize), model.Context.Kernels.Device);
     }
 
+    /// <summary>The bytes of states that wait on a device.</summary>
+    /// <param name="configuration">The model.</param>
+    /// <param name="chunk">The most tokens of a pass.</param>
+    public static long DeviceBytes(ModelConfiguration configuration, int chunk) => (chunk + 1L) * configuration.HiddenSize * sizeof(float);
+
     /// <inheritdoc/>
     public string Name => "mtp";
 

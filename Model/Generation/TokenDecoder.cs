@@ -77,22 +77,31 @@ public sealed class TokenDecoder : IDisposable
             throw new InvalidInputException(
                 $"{mostDrafts} tokens per draft were asked for; 0 to {SpeculationOptions.MostDrafts} are possible.");
         int chunk = Math.Max(Math.Min(options.Chunk, options.Context), 2 * mostDrafts + 18);
-        _cache = model.CreateCache(options.Context, chunk);
-        _drafter = options.CustomDrafter is { } custom ? custom(model, _cache) : kind switch
+        _input = new int[SpeculationOptions.MostDrafts + 1];
+        Device device = model.Context.Kernels.Device;
+        try
         {
-            DraftKind.Mtp => new MtpDrafter(model, _cache),
-            DraftKind.Lookup => new LookupDrafter(),
-            _ => null,
-        };
+            _cache = model.CreateCache(options.Context, chunk);
+            _drafter = options.CustomDrafter is { } custom ? custom(model, _cache) : kind switch
+            {
+                DraftKind.Mtp => new MtpDrafter(model, _cache),
+                DraftKind.Lookup => new LookupDrafter(),
+                _ => null,
+            };
+            if (_drafter is null && !ReferenceEquals(device, Device.Cpu))
+                _state = new DecodeState(device);
+            _reader = new LogitsReader(model, options.Sampler, _input.Length);
+        }
+        catch
+        {
+            // A device that has no room for the last of them is not to be kept full by the others.
+            Dispose();
+            throw;
+        }
         _history = new TokenHistory(model.Configuration.VocabularySize, options.Context + 1);
         _run = new DraftRun(SpeculationOptions.MostDrafts, model.Configuration.VocabularySize);
         _draftLength = new DraftLength(options.Speculation, new DraftCost(model.Configuration, _drafter is MtpDrafter));
-        _input = new int[SpeculationOptions.MostDrafts + 1];
         _probabilities = new float[model.Configuration.VocabularySize];
-        Device device = model.Context.Kernels.Device;
-        if (_drafter is null && !ReferenceEquals(device, Device.Cpu))
-            _state = new DecodeState(device);
-        _reader = new LogitsReader(model, options.Sampler, _input.Length);
         _logProbabilities = new float[options.Context + 1];
     }
 
@@ -184,8 +193,8 @@ public sealed class TokenDecoder : IDisposable
     {
         _drafter?.Dispose();
         _state?.Dispose();
-        _reader.Dispose();
-        _cache.Dispose();
+        _reader?.Dispose();
+        _cache?.Dispose();
     }
 
     private static DraftKind Resolve(DecoderOptions options, MellumModel model) => options.Speculation.Kind switch

@@ -23,10 +23,10 @@ public sealed class DevicePlanTests
         ModelConfiguration configuration = model.Configuration;
         GpuDevice device = (GpuDevice)model.Context.Kernels.Device;
         using Checkpoint checkpoint = Checkpoint.Open(GoldenFolder.Find(folder.Split('/')));
-        long weights = DevicePlan.WeightBytes(configuration, model.HasMtp, checkpoint.FormatOf);
+        long weights = DevicePlan.WeightBytes(configuration, model.HasMtp, checkpoint.FormatOf, checkpoint.HasBlockScales);
         Assert.Equal(device.AllocatedBytes, weights);
         // While its last block of experts is put together a model has all of them once more.
-        long loading = DevicePlan.Loading(device.Description, configuration, model.HasMtp, checkpoint.FormatOf).Total;
+        long loading = DevicePlan.Loading(device.Description, configuration, model.HasMtp, checkpoint.FormatOf, checkpoint.HasBlockScales).Total;
         Assert.InRange(device.PeakBytes, weights, loading);
 
         int rows = TestDevices.IsEmulator(name) ? EmulatedRows : 200, context = TestDevices.IsEmulator(name) ? 16 : configuration.MaximumPositions / 2;
@@ -42,6 +42,51 @@ public sealed class DevicePlanTests
         long planned = weights + DevicePlan.Running(
             configuration, model.HasMtp, model.CacheFormat, decoder.Cache.Plan.Context, decoder.Cache.Plan.Chunk, 4).Sum(part => part.Bytes);
         Assert.InRange(device.PeakBytes, (long)(planned / 1.3), Math.Max(planned, loading));
+    }
+
+    [Fact]
+    public void Weights_of_FP8_are_planned_exactly_with_the_scales_that_they_have()
+    {
+        DirectoryInfo folder = Directory.CreateTempSubdirectory("mellum2-gpu-");
+        try
+        {
+            string source = GoldenFolder.Find("models", "wide"), converted = Path.Combine(folder.FullName, "fp8");
+            CheckpointConverter.Convert(source, converted, new ConversionOptions(DType.F8E4M3));
+            ModelConfiguration configuration = ModelConfiguration.Load(converted);
+            using Checkpoint checkpoint = Checkpoint.Open(converted);
+            bool withMtp = checkpoint.HasMtp(configuration);
+            Assert.Contains(configuration.ExpectedTensors(withMtp), tensor => checkpoint.HasBlockScales(tensor.Name));
+            foreach (bool inBlocks in new[] { true, false })
+            {
+                using GpuDevice device = GpuDevices.Open("emulator");
+                using GpuKernels kernels = new(device);
+                IWeightSource weights = inBlocks ? checkpoint : new ScaledAsAWhole(checkpoint);
+                Func<string, bool> hasBlockScales = inBlocks ? checkpoint.HasBlockScales : _ => false;
+                using ModelWeights loaded = new WeightLoader(configuration, weights, kernels).Load(withMtp);
+                Assert.Equal(device.AllocatedBytes, DevicePlan.WeightBytes(configuration, withMtp, checkpoint.FormatOf, hasBlockScales));
+                // The same as in memory of the process, but for padding and scales.
+                Assert.InRange(device.AllocatedBytes, checkpoint.ByteLength * 9 / 10, checkpoint.ByteLength * 11 / 10);
+            }
+        }
+        finally
+        {
+            folder.Delete(recursive: true);
+        }
+    }
+
+    /// <summary>A checkpoint whose FP8 matrices have one factor each.</summary>
+    private sealed class ScaledAsAWhole(Checkpoint checkpoint) : IWeightSource
+    {
+        public WeightMatrix OpenMatrix(string name, int rows, int columns)
+        {
+            WeightMatrix matrix = checkpoint.OpenMatrix(name, rows, columns);
+            if (matrix.Scales is null)
+                return matrix;
+            matrix.Scales.Values.Dispose();
+            return WeightMatrix.RowMajor(name, matrix.Data, new WeightScales(ScaleKind.Tensor, Tensor.From<float>(DType.F32, new Shape(1), [0.5f])));
+        }
+
+        public Tensor OpenVector(string name, int length) => checkpoint.OpenVector(name, length);
     }
 
     [Fact]

@@ -31,6 +31,39 @@ public sealed class FaultTests
         Assert.Equal(0, device.AllocatedBytes);
     }
 
+    public static IEnumerable<object[]> Decoders() =>
+        from device in TestDevices.Names.Select(names => (string)names[0])
+        from drafts in new[] { 0, 2 }
+        select new object[] { device, drafts };
+
+    [Theory]
+    [MemberData(nameof(Decoders))]
+    public void A_decoder_that_a_device_has_no_room_for_leaves_nothing_behind(string name, int drafts)
+    {
+        using Mellum mellum = Mellum.Load(GoldenFolder.Find("models", "tiny"), new MellumOptions { Device = name });
+        GpuDevice device = (GpuDevice)mellum.Model.Context.Kernels.Device;
+        DecoderOptions options = new()
+        {
+            Context = 100,
+            Sampler = StandardSampler.Create(new SamplerOptions { TopK = 5, RepetitionPenalty = 1.1 }, mellum.Model.Configuration.VocabularySize),
+            Speculation = drafts == 0 ? SpeculationOptions.Off : new SpeculationOptions(DraftKind.Mtp, drafts),
+        };
+        long before = device.AllocatedBytes, needed;
+        using (TokenDecoder whole = new(mellum.Model, options))
+            needed = device.AllocatedBytes - before;
+        Assert.Equal(before, device.AllocatedBytes);
+        // Each time another of its blocks is the first that is not given, down to the smallest, of four bytes.
+        for (long room = 0; room < needed; room += room < needed - 8192 ? 1500 : 100)
+        {
+            device.MostAllocatedBytes = before + room;
+            Assert.Throws<InvalidInputException>(() => new TokenDecoder(mellum.Model, options));
+            Assert.Equal(before, device.AllocatedBytes);
+        }
+        device.MostAllocatedBytes = before + needed;
+        new TokenDecoder(mellum.Model, options).Dispose();
+        Assert.Equal(before, device.AllocatedBytes);
+    }
+
     [Theory]
     [MemberData(nameof(TestDevices.Names), MemberType = typeof(TestDevices))]
     public void A_lost_device_is_one_sentence_and_is_let_go_of_quietly(string name)
