@@ -13,6 +13,7 @@ public interface IWorkspace
 /// <summary>
 /// The workspace of inference: released memory is handed out again at once, so that a pass whose shapes have been
 /// seen before allocates nothing. Work on a device is queued in order, so memory may be handed out again before it is done.
+/// Passes of other sizes have memory of their own; where memory is planned, <see cref="Reserve"/> says how much may be held.
 /// Not thread-safe: one pass at a time.
 /// </summary>
 /// <param name="allocate">Where memory comes from; null for <see cref="Tensor.AllocateBytes"/>.</param>
@@ -23,9 +24,17 @@ public sealed class PooledWorkspace(TensorAllocator? allocate = null) : IWorkspa
     private const int StepsPerOctave = 4;
     private readonly Shelf?[] _shelves = new Shelf?[64 * StepsPerOctave];
     private readonly TensorAllocator _allocate = allocate ?? Tensor.AllocateBytes;
+    private long _reserved;
 
     /// <summary>The bytes that the workspace holds, in use or not.</summary>
     public long ByteLength { get; private set; }
+
+    /// <summary>
+    /// Says that its users have planned with so many bytes, which is enough for any of their passes: before it would hold more, it
+    /// gives back what is not in use. The largest of several plans counts; without one everything is kept.
+    /// </summary>
+    /// <param name="bytes">The plan.</param>
+    public void Reserve(long bytes) => _reserved = Math.Max(_reserved, bytes);
 
     /// <inheritdoc/>
     public Tensor Rent(DType type, Shape shape)
@@ -38,6 +47,8 @@ public sealed class PooledWorkspace(TensorAllocator? allocate = null) : IWorkspa
             reused.Reinterpret(type, shape);
             return reused;
         }
+        if (_reserved > 0 && ByteLength + capacity > _reserved)
+            Trim();
         Tensor created = _allocate(type, shape, capacity);
         shelf.Add(created);
         ByteLength += capacity;
@@ -57,6 +68,23 @@ public sealed class PooledWorkspace(TensorAllocator? allocate = null) : IWorkspa
         foreach (Shelf? shelf in _shelves)
             shelf?.Dispose();
         Array.Clear(_shelves);
+    }
+
+    private void Trim()
+    {
+        bool waited = false;
+        foreach (Shelf? shelf in _shelves)
+        {
+            while (shelf?.Remove() is { } free)
+            {
+                // What was queued may still use it.
+                if (!waited && free.Device is GpuDevice device)
+                    device.Synchronize();
+                waited = true;
+                ByteLength -= free.CapacityBytes;
+                free.Dispose();
+            }
+        }
     }
 
     private static int Bucket(long bytes, out long capacity)
@@ -90,6 +118,18 @@ public sealed class PooledWorkspace(TensorAllocator? allocate = null) : IWorkspa
         {
             _tensors.Add(inUse);
             _free.Add(false);
+        }
+
+        /// <summary>Takes out a tensor that is free, for good.</summary>
+        public Tensor? Remove()
+        {
+            int first = _free.IndexOf(true);
+            if (first < 0)
+                return null;
+            Tensor tensor = _tensors[first];
+            _tensors.RemoveAt(first);
+            _free.RemoveAt(first);
+            return tensor;
         }
 
         public bool PutBack(Tensor tensor)

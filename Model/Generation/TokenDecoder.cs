@@ -79,6 +79,9 @@ public sealed class TokenDecoder : IDisposable
         int chunk = Math.Max(Math.Min(options.Chunk, options.Context), 2 * mostDrafts + 18);
         _input = new int[SpeculationOptions.MostDrafts + 1];
         Device device = model.Context.Kernels.Device;
+        // Prompts have passes of all sizes, and a device's memory is planned.
+        if (!ReferenceEquals(device, Device.Cpu) && model.Context.Workspace is PooledWorkspace workspace)
+            workspace.Reserve(ActivationPlan.Bytes(model.Configuration, chunk, mostDrafts + 1, model.HasMtp));
         try
         {
             _cache = model.CreateCache(options.Context, chunk);

@@ -97,6 +97,31 @@ public sealed class DeviceTensorTests
         Assert.Equal(0, device.AllocatedBytes);
     }
 
+    [Fact]
+    public void The_workspace_gives_back_what_is_free_before_it_holds_more_than_was_planned()
+    {
+        using GpuDevice device = GpuDevices.Open("emulator");
+        using PooledWorkspace workspace = new(device.Allocate);
+        workspace.Reserve(4096);
+        workspace.Reserve(1024);
+        Tensor held = workspace.Rent(DType.F32, new Shape(256)), free = workspace.Rent(DType.F32, new Shape(512));
+        held.Write<float>([5]);
+        workspace.Release(free);
+        Assert.Equal(3072, device.AllocatedBytes);
+        Tensor large = workspace.Rent(DType.F32, new Shape(640));
+        Assert.Equal(1024 + 2560, device.AllocatedBytes);
+        Assert.Equal(workspace.ByteLength, device.AllocatedBytes);
+        // A pass that needs more than its plan gets it.
+        Tensor more = workspace.Rent(DType.F32, new Shape(512));
+        Assert.Equal(1024 + 2560 + 2048, device.AllocatedBytes);
+        workspace.Release(more);
+        workspace.Release(large);
+        Assert.Same(more, workspace.Rent(DType.F32, new Shape(512)));
+        float[] kept = new float[1];
+        held.Read<float>(kept);
+        Assert.Equal(5, kept[0]);
+    }
+
     [Theory]
     [MemberData(nameof(TestDevices.Names), MemberType = typeof(TestDevices))]
     public void Small_copies_allocate_nothing(string name)

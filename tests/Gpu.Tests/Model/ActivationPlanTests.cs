@@ -34,5 +34,23 @@ public sealed class ActivationPlanTests
         // Passes of one and of four rows have memory of their own beside that of the prefill.
         long plan = ActivationPlan.Bytes(configuration, Rows + 5, 5, withMtp);
         Assert.InRange(plan, workspace.ByteLength, 3 * workspace.ByteLength);
+
+        // Passes of many sizes keep within it, and what they give back changes nothing.
+        int[] first = Run(decoder, 77);
+        workspace.Reserve(plan);
+        for (int length = 1; length <= Rows; length += length < 40 ? 7 : 19)
+        {
+            _ = Run(decoder, length);
+            Assert.InRange(workspace.ByteLength, 1, plan);
+        }
+        Assert.Equal(first, Run(decoder, 77));
+    }
+
+    private static int[] Run(TokenDecoder decoder, int length)
+    {
+        // No two lengths have a beginning in common that would be reused.
+        decoder.Prefill([.. Enumerable.Repeat(length, length)]);
+        Assert.True(decoder.TryNext(out GeneratedToken one) && decoder.TryNext(out GeneratedToken _));
+        return [one.Id];
     }
 }
