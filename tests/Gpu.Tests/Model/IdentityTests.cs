@@ -28,8 +28,10 @@ public sealed class IdentityTests
             int count = emulated ? EmulatedTokens : golden.Integers($"{prompt}.greedy").Length;
             int[] want = DeviceModels.Generate(here, ids, count, SpeculationOptions.Off);
             Assert.Equal(count, want.Length);
-            Assert.Equal(want, DeviceModels.Generate(there, ids, count, SpeculationOptions.Off));
-            foreach (DraftKind kind in here.HasMtp ? (DraftKind[])[DraftKind.Mtp, DraftKind.Lookup] : [DraftKind.Lookup])
+            // What the emulator gives without drafts and with those of the head is compared with the goldens.
+            if (!emulated)
+                Assert.Equal(want, DeviceModels.Generate(there, ids, count, SpeculationOptions.Off));
+            foreach (DraftKind kind in here.HasMtp && !emulated ? (DraftKind[])[DraftKind.Mtp, DraftKind.Lookup] : [DraftKind.Lookup])
             {
                 SpeculationOptions speculation = new(kind, 2);
                 Assert.Equal(want, DeviceModels.Generate(here, ids, count, speculation));
