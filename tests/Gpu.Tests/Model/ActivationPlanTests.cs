@@ -6,11 +6,13 @@ namespace Mellum2.Managed.Gpu.Tests;
 public sealed class ActivationPlanTests
 {
     public static IEnumerable<object[]> Folders() =>
-        Directory.GetDirectories(GoldenFolder.Find("models")).Select(folder => new object[] { Path.GetFileName(folder) });
+        from folder in Directory.GetDirectories(GoldenFolder.Find("models"))
+        from products in (ProductPrecision[])[ProductPrecision.F32, ProductPrecision.FP8]
+        select new object[] { Path.GetFileName(folder), products };
 
     [Theory]
     [MemberData(nameof(Folders))]
-    public void Is_more_than_a_run_takes_and_not_much_more(string folder)
+    public void Is_more_than_a_run_takes_and_not_much_more(string folder, ProductPrecision products)
     {
         const int Rows = 200;
         ModelConfiguration configuration = ModelConfiguration.Load(GoldenFolder.Find("models", folder));
@@ -19,8 +21,11 @@ public sealed class ActivationPlanTests
         bool withMtp = checkpoint.Validate(configuration);
         IForwardKernels kernels = SimdKernels.Create(pool);
         using PooledWorkspace workspace = new();
+        IWeightSource source = checkpoint;
+        if (products == ProductPrecision.FP8)
+            (kernels, source) = (new Float8Kernels((IFloat8Kernels)kernels, workspace), new RandomWeights(DType.F8E4M3, 1));
         using MellumModel model = new(
-            configuration, new WeightLoader(configuration, checkpoint, kernels).Load(withMtp), new ForwardContext(kernels, workspace));
+            configuration, new WeightLoader(configuration, source, kernels).Load(withMtp), new ForwardContext(kernels, workspace));
         using TokenDecoder decoder = new(model, new DecoderOptions
         {
             Context = Rows + 8,
