@@ -55,7 +55,7 @@ internal static class Report
         yield return ["memory", string.Create(CultureInfo.InvariantCulture, $"{about.MemoryBytes:N0} bytes")];
         yield return ["driver", about.Driver];
         yield return ["capability", about.Capability];
-        yield return ["kernels", GpuKernels.UnitsOf(about)];
+        yield return ["kernels", $"{GpuKernels.UnitsOf(about)}, {GpuKernels.Float8UnitsOf(about)}"];
         yield return ["host", $"{Environment.ProcessorCount} processors, {RuntimeInformation.OSDescription}, {RuntimeInformation.FrameworkDescription}"];
         yield return ["program", $"{typeof(Report).Assembly.GetName().Version?.ToString(3)}, {device.Extent switch { Extent.Full => "everything", Extent.Quick => "--quick", _ => "the emulator's small cases" }}"];
         yield return ["time", time.ToUniversalTime().ToString("yyyy-MM-dd HH:mm 'UTC'", CultureInfo.InvariantCulture)];

@@ -21,7 +21,7 @@ internal static class DeviceChecks
         GpuDescription about = device.Description;
         return Outcome.Passed(string.Create(
             CultureInfo.InvariantCulture,
-            $"{about.Name}, {about.Model}, {about.MemoryBytes:N0} bytes, {about.Driver}, {about.Capability}; {GpuKernels.UnitsOf(about)}"));
+            $"{about.Name}, {about.Model}, {about.MemoryBytes:N0} bytes, {about.Driver}, {about.Capability}; {GpuKernels.UnitsOf(about)}, {GpuKernels.Float8UnitsOf(about)}"));
     }
 
     // Through the staging buffers and past them, from the beginning and from the middle, within the device and back.

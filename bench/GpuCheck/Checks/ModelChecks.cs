@@ -12,9 +12,10 @@ internal static class ModelChecks
 {
     private const string Section = "Golden models";
 
-    // The goldens' README: relative L2 error of logits for a float32 engine. Tensor cores take activations in two BF16 numbers.
+    // The goldens' README: relative L2 error of logits for a float32 engine. Tensor cores take activations in two BF16 numbers, which
+    // simulated on PoCL gives up to 1.3e-5, and real ones truncate besides.
     private const double Tolerance = 2e-5;
-    private const double TensorCoreTolerance = 2e-4;
+    private const double TensorCoreTolerance = 5e-5;
 
     // What the emulator does of the smallest checkpoint in seconds.
     private const string EmulatedPrompt = "p0";

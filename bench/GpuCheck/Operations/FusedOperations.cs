@@ -129,8 +129,8 @@ internal static class FusedOperations
 
     private static IEnumerable<OperationCase> Heads(CheckedDevice device)
     {
-        const int Queries = 3, Keys = 2, Position = 62;
-        foreach ((int rows, int dimension) in device.Sizes([(3, 6)], [(1, 6), (4, 128), (1, 258)]))
+        const int Queries = 4, Keys = 2, Position = 62;
+        foreach ((int rows, int dimension) in device.Sizes([(3, 6)], [(1, 6), (4, 128), (1, 256)]))
         {
             Random random = new(dimension);
             float[] q = random.Random(rows * Queries * dimension), k = random.Random(rows * Keys * dimension), v = random.Random(rows * Keys * dimension);
@@ -143,13 +143,16 @@ internal static class FusedOperations
                 using Tensor queries = kernels.Input(new Shape(rows, Queries * dimension), q), keys = kernels.Input(new Shape(rows, Keys * dimension), k);
                 using Tensor values = kernels.Input(keys.Shape, v), qw = kernels.Singles(new Shape(dimension), queryNorm), kw = kernels.Singles(new Shape(dimension), keyNorm);
                 using Tensor turnedQ = kernels.Output(queries.Shape), turnedK = kernels.Output(keys.Shape);
+                using Tensor seen = kernels.Output(queries.Shape), lse = kernels.Output(new Shape(rows, Queries));
                 HeadTensors heads = new(queries, keys, values, qw, kw, turnedQ, turnedK);
                 SequenceRows kept = new(0, rows, Position);
                 if (isFused)
                     kernels.NormalizeAndRotate(heads, 1e-6f, table, kept, cache, workspace);
                 else
                     Composition.NormalizeAndRotate(kernels, heads, 1e-6f, table, kept, cache, workspace);
-                return [.. turnedQ.Read(), .. turnedK.Read()];
+                // Each query sees its own position alone: its value, and its product with its key.
+                kernels.Attention(turnedQ, kept, cache, new AttentionParameters(Queries, 1, 1), seen, lse);
+                return [.. turnedQ.Read(), .. turnedK.Read(), .. seen.Read(), .. lse.Read()];
             });
         }
     }

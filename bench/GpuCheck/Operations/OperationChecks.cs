@@ -7,7 +7,10 @@ namespace Mellum2.Managed.GpuCheck;
 internal static class OperationChecks
 {
     public static IEnumerable<Check> All() =>
-        [.. RowOperations.All(), .. ProductOperations.All(), .. Float8Operations.All(), .. AttentionOperations.All(), .. RoutingOperations.All(), .. ChoiceOperations.All(), .. FusedOperations.All()];
+    [
+        .. RowOperations.All(), .. ProductOperations.All(), .. Float8Operations.All(), .. AttentionOperations.All(), .. RoutingOperations.All(),
+        .. ChoiceOperations.All(), .. FusedOperations.All(),
+    ];
 
     /// <summary>A check of some cases of one operation.</summary>
     /// <param name="name">The operation.</param>
