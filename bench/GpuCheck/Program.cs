@@ -52,7 +52,7 @@ public static class Program
             DefaultValueFactory = _ => "auto",
         };
         Option<string?> report = new("--output") { Description = "The file for the report, Markdown.", HelpName = "FILE" };
-        Option<bool> quick = new("--quick") { Description = "Smaller cases and benches: a minute or two on a GPU." };
+        Option<bool> quick = new("--quick") { Description = "Fewer cases, fewer tokens and shorter benches." };
         RootCommand command = new("Checks the device kernels of Mellum2.Managed on a GPU: right results, equal bits, speed.") { device, report, quick };
         int code = Success;
         command.SetAction(parsed => code = Guard(around, () => Check(
@@ -86,12 +86,25 @@ public static class Program
         }
     }
 
+    /// <summary>Opens the device, or says beside that it is not there what the machine lacks.</summary>
+    private static CheckedDevice Open(string name, GoldenFiles goldens, bool isQuick, Surroundings around)
+    {
+        try
+        {
+            return new CheckedDevice(name, goldens, isQuick, around.Open, around.Cancel);
+        }
+        catch (InvalidInputException e)
+        {
+            throw new InvalidInputException(string.Join(' ', [e.Message, .. GpuDevices.Missing()]), e);
+        }
+    }
+
     private static int Check(Surroundings around, string name, ReportFile file, bool isQuick)
     {
         DateTimeOffset time = DateTimeOffset.Now;
         ConsoleLines lines = new(around.Output, around.IsTerminal);
         using GoldenFiles goldens = around.Goldens ?? GoldenFiles.Unpack();
-        using CheckedDevice device = new(name, goldens, isQuick, around.Open, around.Cancel);
+        using CheckedDevice device = Open(name, goldens, isQuick, around);
         CheckRun run = new(device, (around.Checks ?? CheckList.For)(device));
         void Write() => file.Write(Report.Text(run, device, time));
         run.Starting += check =>
