@@ -40,7 +40,7 @@ public sealed class DevicePlanTests
         decoder.Prefill(new int[Math.Min(rows, context - 8)]);
         Assert.True(decoder.TryNext(out _) && decoder.TryNext(out _));
         // Passes of other sizes have activations of their own.
-        for (int length = 1; length <= rows && !TestDevices.IsEmulator(name); length += length < 40 ? 7 : 19)
+        for (int length = 1; length <= Math.Min(rows, context - 8) && !TestDevices.IsEmulator(name); length += length < 40 ? 7 : 19)
             decoder.Prefill([.. Enumerable.Repeat(length, length)]);
         long planned = weights + DevicePlan.Running(
             configuration, model.HasMtp, model.CacheFormat, decoder.Cache.Plan.Context, decoder.Cache.Plan.Chunk, 4).Sum(part => part.Bytes);
