@@ -1,4 +1,5 @@
 using Mellum2.Managed.Engine;
+using Mellum2.Managed.Kernels;
 using Mellum2.Managed.Model;
 
 namespace Mellum2.Managed.Cli;
@@ -42,9 +43,12 @@ internal static class ModelLoading
             throw new UsageException("--cache does not go with --reference, whose cache is float64.");
         if (settings.Reference && settings.Products != ProductPrecision.F32)
             throw new UsageException("--products does not go with --reference, whose products are float64.");
+        if (settings.OnCpu && settings.MatrixUnits != MatrixUnits.Automatic)
+            throw new UsageException("--tensor-cores off does not go with --device cpu: the processor has no tensor cores.");
         return new MellumOptions
         {
             Device = settings.Device,
+            MatrixUnits = settings.MatrixUnits,
             Threads = settings.Threads,
             VectorWidth = settings.Width,
             Reference = settings.Reference,

@@ -150,7 +150,7 @@ public sealed class Mellum : IDisposable
             owned.Add(gpu);
             return options.Reference
                 ? throw new InvalidInputException($"The float64 reference kernels run on the processor, not on {device}.")
-                : owned.Add(new GpuKernels(gpu));
+                : owned.Add(new GpuKernels(gpu, new GpuKernelOptions { MatrixUnits = options.MatrixUnits }));
         }
         return options.Reference
             ? new ReferenceKernels()

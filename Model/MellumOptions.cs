@@ -1,4 +1,5 @@
 using Mellum2.Managed.Engine;
+using Mellum2.Managed.Kernels;
 
 namespace Mellum2.Managed.Model;
 
@@ -10,6 +11,9 @@ public sealed record MellumOptions
     /// <c>opencl:1</c>, …).
     /// </summary>
     public string Device { get; init; } = "cpu";
+
+    /// <summary>What a device multiplies matrices with; the processor has no choice.</summary>
+    public MatrixUnits MatrixUnits { get; init; }
 
     /// <summary>Threads of the CPU kernels; 0 means one for each processor.</summary>
     public int Threads { get; init; }

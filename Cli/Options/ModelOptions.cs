@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Mellum2.Managed.Engine;
+using Mellum2.Managed.Kernels;
 using Mellum2.Managed.Model;
 
 namespace Mellum2.Managed.Cli;
@@ -19,6 +20,9 @@ internal sealed record ModelSettings(
 {
     /// <summary>What runs the model, as <see cref="GpuDevices.Select"/> names it.</summary>
     public string Device { get; init; } = Engine.Device.Cpu.Name;
+
+    /// <summary>What a device multiplies matrices with.</summary>
+    public MatrixUnits MatrixUnits { get; init; }
 
     /// <summary>Whether the processor runs it.</summary>
     public bool OnCpu => Device == Engine.Device.Cpu.Name;
@@ -41,6 +45,10 @@ internal sealed class ModelOptions
         HelpName = "DEVICE",
         DefaultValueFactory = _ => Device.Cpu.Name,
     };
+
+    private readonly WordOption<MatrixUnits> _tensorCores = new(
+        "--tensor-cores", "Whether a device's tensor cores multiply; auto uses them where there are any, off multiplies in float32.", "auto",
+        ("auto", MatrixUnits.Automatic), ("off", MatrixUnits.None));
 
     private readonly Option<int> _threads = NumberOptions.Whole("--threads", "Threads; 0 means one for each processor.", 0, 0, MostThreads);
 
@@ -69,7 +77,7 @@ internal sealed class ModelOptions
     /// <summary>Gives the options to a verb.</summary>
     public void AddTo(Command command)
     {
-        foreach (Option option in (Option[])[_model, _device, _threads, _width, _reference, _cache, _products, _context, _force, _json])
+        foreach (Option option in (Option[])[_model, _device, _tensorCores, _threads, _width, _reference, _cache, _products, _context, _force, _json])
             command.Options.Add(option);
     }
 
@@ -85,6 +93,7 @@ internal sealed class ModelOptions
         parsed.GetValue(_json))
     {
         Device = parsed.GetValue(_device)!,
+        MatrixUnits = _tensorCores.Read(parsed),
     };
 
     /// <summary>Whether a checkpoint was named.</summary>

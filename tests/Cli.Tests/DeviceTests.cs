@@ -1,5 +1,7 @@
+using System.CommandLine;
 using System.Text.Json;
 using Mellum2.Managed.Engine;
+using Mellum2.Managed.Kernels;
 
 namespace Mellum2.Managed.Cli.Tests;
 
@@ -27,6 +29,25 @@ public sealed class DeviceTests
         Assert.Equal(ExitCode.InvalidInput, run.Code);
         Assert.Contains($"\"{device}\"", run.Sentence, StringComparison.Ordinal);
         Assert.DoesNotContain('\n', run.Sentence);
+    }
+
+    [Fact]
+    public void Tensor_cores_are_turned_off_on_devices_alone()
+    {
+        CommandRun run = CommandRun.Of("generate", "--device", "cpu", "--tensor-cores", "off", "--prompt", "a");
+        Assert.Equal(ExitCode.Usage, run.Code);
+        Assert.Equal("--tensor-cores off does not go with --device cpu: the processor has no tensor cores.", run.Error.Split('\n')[0]);
+        Assert.Equal(MatrixUnits.None, Units("--device", "cuda", "--tensor-cores", "off"));
+        Assert.Equal(MatrixUnits.Automatic, Units("--device", "cuda", "--tensor-cores", "auto"));
+        Assert.Equal(MatrixUnits.Automatic, Units("--device", "cuda"));
+
+        static MatrixUnits Units(params string[] args)
+        {
+            ModelOptions options = new();
+            Command command = new("verb");
+            options.AddTo(command);
+            return ModelLoading.Options(options.Read(command.Parse(args))).MatrixUnits;
+        }
     }
 
     [Fact]

@@ -45,6 +45,7 @@ public sealed class ErrorTests
     [InlineData("generate", "--prompt", "a", "--reference", "--cache", "f32")]
     [InlineData("generate", "--prompt", "a", "--reference", "--products", "bf16")]
     [InlineData("generate", "--prompt", "a", "--reference", "--products", "fp8")]
+    [InlineData("generate", "--prompt", "a", "--tensor-cores", "off")]
     [InlineData("tokenize")]
     [InlineData("tokenize", "--prompt", "a", "--decode", "1")]
     [InlineData("tokenize", "--decode", "1,x")]
