@@ -4,8 +4,8 @@ using ILGPU.Backends.OpenCL;
 namespace Mellum2.Managed.Engine;
 
 /// <summary>
-/// What has to be changed in the OpenCL C that ILGPU 1.5.3 writes. Its barriers fence global memory alone, so that a compiler may move
-/// accesses to the group's shared memory across them: PoCL does so in some kernels, and reads what other threads have not written yet.
+/// What has to be changed in the OpenCL C that ILGPU 1.5.3 writes. Its barriers fence global memory alone, which leaves a device free to
+/// let threads read the group's shared memory before others have written it. (PoCL does not look at what a barrier fences.)
 /// </summary>
 internal static class OpenClText
 {
