@@ -41,10 +41,9 @@ public sealed partial class GpuKernels : IFloat8Kernels, IDisposable
     [
         _rmsNorm, _ropeTable, _rope, _swiGlu, _add, _concatenate, _route, _dispatch, _combine, _logSumExp, _roundToBFloat16,
         _attentionMerge, _argMax, _topCandidates, _takeOut, _advance, _routeAndDispatch, _combineAdd,
-        .. _embed.All, .. _splitProduct.All, .. _tiledProduct.All, .. _mmaSplit.All, .. _mmaTile.All,
+        .. _embed.All, .. _product.All, .. _productAdd.All, .. _productSwiGlu.All, .. _splitProject.All, .. _mmaSplitProject.All,
         .. _append.All, .. _attention.All, .. _attentionSplit.All,
-        .. _splitProject.All, .. _splitProductAdd.All, .. _splitProductSwiGlu.All, .. _normalizeAndRotate.All,
-        _roundRows, _encodeRows, _multiplyRows, .. _mmaFloat8Split.All, .. _mmaFloat8Tile.All,
+        .. _normalizeAndRotate.All, _roundRows, _encodeRows, _multiplyRows, .. _mmaFloat8Split.All, .. _mmaFloat8Tile.All,
     ];
 
     /// <summary>Frees scratch memory and tables; the device is not closed.</summary>

@@ -1,129 +1,70 @@
-using ILGPU;
 using Mellum2.Managed.Engine;
 
 namespace Mellum2.Managed.Kernels;
 
 public sealed partial class GpuKernels
 {
+    private readonly ProductKernels<AddedProduct> _productAdd = new("Add");
+    private readonly ProductKernels<GatedProduct> _productSwiGlu = new("SwiGlu");
+
     private readonly WeightKernels<ProjectArguments> _splitProject = new(
         "SplitProject", SplitProjectKernel<Float32Word>, SplitProjectKernel<BFloat16Word>, SplitProjectKernel<Float16Word>,
         SplitProjectKernel<Float8Word>);
 
-    private readonly WeightKernels<ProductAddArguments> _splitProductAdd = new(
-        "SplitProductAdd", SplitProductAddKernel<Float32Word>, SplitProductAddKernel<BFloat16Word>, SplitProductAddKernel<Float16Word>,
-        SplitProductAddKernel<Float8Word>);
+    private readonly MmaKernels<ProjectArguments> _mmaSplitProject = new(
+        "MmaSplitProject",
+        MmaSplitProjectKernel<CudaMma, CudaTiles, BFloat16MmaWeights>,
+        MmaSplitProjectKernel<CudaMma, CudaTiles, Float8MmaWeights<CudaMma>>,
+        MmaSplitProjectKernel<SimulatedMma, PlainTiles, BFloat16MmaWeights>,
+        MmaSplitProjectKernel<SimulatedMma, PlainTiles, Float8MmaWeights<SimulatedMma>>);
 
     /// <inheritdoc/>
     public void Project(Tensor x, WeightMatrix query, WeightMatrix key, WeightMatrix value, Tensor q, Tensor k, Tensor v)
     {
-        if (!IsFusible(query, x.Rows) || key.Format != query.Format || value.Format != query.Format)
+        DType format = query.Format;
+        RowSelection rows = Selection(q);
+        bool usesMma = UsesMma(format), isFew = usesMma ? IsMmaSplit(rows) : IsSplit(x.Rows);
+        // Many rows fill the device with a product alone.
+        if (!isFew || key.Format != format || value.Format != format)
         {
             Composition.Project(this, x, query, key, value, q, k, v);
             return;
         }
+        int size = usesMma ? MmaSplitTile : SplitOutputs, firstKey = Groups(query.Rows, size), firstValue = firstKey + Groups(key.Rows, size);
+        int groups = firstValue + Groups(value.Rows, size);
         ProjectArguments arguments = new()
         {
-            Query = WeightView.Of(query),
+            Query = Arguments(WeightView.Of(query), rows, x, q),
             Key = WeightView.Of(key),
             Value = WeightView.Of(value),
-            Rows = Selection(q),
-            X = x.View<float>(),
-            Q = q.View<float>(),
             K = k.View<float>(),
             V = v.View<float>(),
-            QueryGroups = Groups(query.Rows, SplitOutputs),
-            KeyGroups = Groups(key.Rows, SplitOutputs),
+            FirstKeyGroup = firstKey,
+            FirstValueGroup = firstValue,
         };
-        int groups = arguments.QueryGroups + arguments.KeyGroups + Groups(value.Rows, SplitOutputs);
-        _splitProject.For(query.Format).Run(_device, groups, arguments.Rows.Tiles(SplitRows), SplitOutputs * SplitLanes, arguments);
+        if (usesMma)
+        {
+            bool simulated = !HasTensorCores;
+            _mmaSplitProject.For(format, simulated).Run(
+                _device, groups, rows.Tiles(MmaSplitTile), MmaSplitThreads, arguments, MmaSplitBytes(format, simulated));
+        }
+        else
+        {
+            _splitProject.For(format).Run(_device, groups, rows.Tiles(SplitRows), SplitOutputs * SplitLanes, arguments);
+        }
     }
 
     /// <inheritdoc/>
-    public void MatMulAdd(Tensor x, WeightMatrix w, Tensor residual, Tensor y, IWorkspace workspace)
-    {
-        if (!IsFusible(w, y.Rows))
-        {
-            Composition.MatMulAdd(this, x, w, residual, y, workspace);
-            return;
-        }
-        ProductAddArguments arguments = new()
-        {
-            Weights = WeightView.Of(w),
-            Rows = Selection(y),
-            X = x.View<float>(),
-            Residual = residual.View<float>(),
-            Y = y.View<float>(),
-        };
-        _splitProductAdd.For(w.Format).Run(
-            _device, Groups(w.Rows, SplitOutputs), arguments.Rows.Tiles(SplitRows), SplitOutputs * SplitLanes, arguments);
-    }
+    public void MatMulAdd(Tensor x, WeightMatrix w, Tensor residual, Tensor y, IWorkspace workspace) =>
+        Product(_productAdd, w.Format, Arguments(WeightView.Of(w), Selection(y), x, y, residual), y.Rows);
 
-    /// <summary><see cref="SplitProductKernel{TWord}"/> of three matrices: the first groups make q, the next k, the others v.</summary>
-    private static void SplitProjectKernel<TWord>(ProjectArguments a) where TWord : struct, IWeightWord
-    {
-        ArrayView<float> sums = SharedMemory.Allocate<float>(SplitOutputs * SplitRows * SplitLanes);
-        RowTile tile = a.Rows.Find(Grid.IdxY, SplitRows);
-        if (tile.End <= tile.Begin)
-            return;
-        WeightView weights = a.Query;
-        ArrayView<float> y = a.Q;
-        int group = Grid.IdxX;
-        if (group >= a.QueryGroups + a.KeyGroups)
-        {
-            weights = a.Value;
-            y = a.V;
-            group -= a.QueryGroups + a.KeyGroups;
-        }
-        else if (group >= a.QueryGroups)
-        {
-            weights = a.Key;
-            y = a.K;
-            group -= a.QueryGroups;
-        }
-        int lane = Group.IdxX % SplitLanes, output = group * SplitOutputs + Group.IdxX / SplitLanes;
-        int clamped = output < weights.Rows ? output : weights.Rows - 1;
-        float total = SplitSum<TWord>(weights, clamped, a.Rows, tile, a.X, sums);
-        if (lane < SplitRows && tile.Begin + lane < tile.End && output < weights.Rows)
-            y[(long)(tile.Begin + lane) * weights.Rows + output] = total;
-    }
+    /// <inheritdoc/>
+    public void MatMulSwiGlu(Tensor x, WeightMatrix gateUp, Tensor y, IWorkspace workspace) =>
+        Product(_productSwiGlu, gateUp.Format, Arguments(WeightView.Of(gateUp), Selection(y), x, y), y.Rows);
 
-    /// <summary><see cref="SplitProductKernel{TWord}"/> of one matrix, whose products are added to the residual.</summary>
-    private static void SplitProductAddKernel<TWord>(ProductAddArguments a) where TWord : struct, IWeightWord
-    {
-        ArrayView<float> sums = SharedMemory.Allocate<float>(SplitOutputs * SplitRows * SplitLanes);
-        RowTile tile = a.Rows.Find(Grid.IdxY, SplitRows);
-        if (tile.End <= tile.Begin)
-            return;
-        int lane = Group.IdxX % SplitLanes, output = Grid.IdxX * SplitOutputs + Group.IdxX / SplitLanes;
-        int clamped = output < a.Weights.Rows ? output : a.Weights.Rows - 1;
-        float total = SplitSum<TWord>(a.Weights, clamped, a.Rows, tile, a.X, sums);
-        if (lane < SplitRows && tile.Begin + lane < tile.End && output < a.Weights.Rows)
-        {
-            long place = (long)(tile.Begin + lane) * a.Weights.Rows + output;
-            a.Y[place] = a.Residual[place] + total;
-        }
-    }
-
-    internal struct ProjectArguments
-    {
-        public WeightView Query;
-        public WeightView Key;
-        public WeightView Value;
-        public RowSelection Rows;
-        public ArrayView<float> X;
-        public ArrayView<float> Q;
-        public ArrayView<float> K;
-        public ArrayView<float> V;
-        public int QueryGroups;
-        public int KeyGroups;
-    }
-
-    internal struct ProductAddArguments
-    {
-        public WeightView Weights;
-        public RowSelection Rows;
-        public ArrayView<float> X;
-        public ArrayView<float> Residual;
-        public ArrayView<float> Y;
-    }
+    /// <inheritdoc/>
+    public void GroupedMatMulSwiGlu(
+        Tensor x, Tensor? order, int slots, Tensor offsets, WeightMatrix[] experts, Tensor y, IWorkspace workspace) => Product(
+            _productSwiGlu, experts[0].Format,
+            Arguments(WeightView.Of(experts), Selection(y.Rows, order, slots, offsets, experts.Length), x, y), Tokens(y.Rows, slots));
 }

@@ -12,24 +12,15 @@ public sealed partial class GpuKernels
     // Up to this many rows the weights are what takes the time, and rows of weights are split over threads.
     private const int MostSplitRows = 8;
 
-    private readonly WeightKernels<ProductArguments> _splitProduct = new(
-        "SplitProduct", SplitProductKernel<Float32Word>, SplitProductKernel<BFloat16Word>, SplitProductKernel<Float16Word>,
-        SplitProductKernel<Float8Word>);
-
-    private readonly WeightKernels<ProductArguments> _tiledProduct = new(
-        "TiledProduct", TiledProductKernel<Float32Word>, TiledProductKernel<BFloat16Word>, TiledProductKernel<Float16Word>,
-        TiledProductKernel<Float8Word>);
+    private readonly ProductKernels<PlainProduct> _product = new("");
 
     /// <inheritdoc/>
-    public void MatMul(Tensor x, WeightMatrix w, Tensor y) =>
-        Product(WeightView.Of(w), w.Format, Selection(y), x, y, y.Rows);
+    public void MatMul(Tensor x, WeightMatrix w, Tensor y) => Product(_product, w.Format, Arguments(WeightView.Of(w), Selection(y), x, y), y.Rows);
 
     /// <inheritdoc/>
-    public void GroupedMatMul(Tensor x, Tensor? order, int slots, Tensor offsets, WeightMatrix[] experts, Tensor y) =>
-        Product(WeightView.Of(experts), experts[0].Format, Selection(y.Rows, order, slots, offsets, experts.Length), x, y, Tokens(y.Rows, slots));
-
-    // The kernel for few rows has fused forms, those for tensor cores have none.
-    private bool IsFusible(WeightMatrix w, int tokens) => IsSplit(tokens) && w.Columns > 0 && !UsesMma(w.Format);
+    public void GroupedMatMul(Tensor x, Tensor? order, int slots, Tensor offsets, WeightMatrix[] experts, Tensor y) => Product(
+        _product, experts[0].Format, Arguments(WeightView.Of(experts), Selection(y.Rows, order, slots, offsets, experts.Length), x, y),
+        Tokens(y.Rows, slots));
 
     private static bool IsSplit(int tokens) => tokens <= MostSplitRows;
 
@@ -60,28 +51,73 @@ public sealed partial class GpuKernels
         Order = y.Memory.Elements<int>(y.ByteOffset, 1),
     };
 
-    private void Product(WeightView weights, DType format, RowSelection rows, Tensor x, Tensor y, int tokens)
+    private static ProductArguments Arguments(WeightView weights, RowSelection rows, Tensor x, Tensor y, Tensor? residual = null)
     {
         if (weights.Columns == 0)
             throw new ArgumentException("A product over no columns has no kernel.", nameof(weights));
-        if (UsesMma(format))
+        return new ProductArguments
         {
-            MmaProduct(weights, format, rows, x, y);
-            return;
-        }
-        ProductArguments arguments = new() { Weights = weights, Rows = rows, X = x.View<float>(), Y = y.View<float>() };
-        if (IsSplit(tokens))
-            _splitProduct.For(format).Run(
-                _device, Groups(weights.Rows, SplitOutputs), rows.Tiles(SplitRows), SplitOutputs * SplitLanes, arguments);
-        else
-            _tiledProduct.For(format).Run(_device, Groups(weights.Rows, Tile), rows.Tiles(Tile), TileThreads, arguments);
+            Weights = weights,
+            Rows = rows,
+            X = x.View<float>(),
+            // OpenCL takes no empty views.
+            Residual = (residual ?? y).View<float>(),
+            Y = y.View<float>(),
+        };
     }
 
-    internal struct ProductArguments
+    private void Product<TForm>(ProductKernels<TForm> kernels, DType format, in ProductArguments arguments, int tokens)
+        where TForm : struct, IProductForm
     {
-        public WeightView Weights;
-        public RowSelection Rows;
-        public ArrayView<float> X;
-        public ArrayView<float> Y;
+        int outputs = arguments.Outputs<TForm>();
+        RowSelection rows = arguments.Rows;
+        if (UsesMma(format))
+        {
+            bool simulated = !HasTensorCores;
+            if (IsMmaSplit(rows))
+                kernels.MmaSplit.For(format, simulated).Run(
+                    _device, Groups(outputs, MmaSplitTile / TForm.Matrices), rows.Tiles(MmaSplitTile), MmaSplitThreads, arguments,
+                    MmaSplitBytes(format, simulated));
+            else
+                kernels.MmaTile.For(format, simulated).Run(
+                    _device, Groups(outputs, MmaTile / TForm.Matrices), rows.Tiles(MmaTile), MmaTileThreads, arguments,
+                    MmaTileBytes(format, simulated));
+        }
+        else if (IsSplit(tokens))
+        {
+            kernels.Split.For(format).Run(_device, Groups(outputs, SplitOutputs), rows.Tiles(SplitRows), SplitOutputs * SplitLanes, arguments);
+        }
+        else
+        {
+            kernels.Tiled.For(format).Run(_device, Groups(outputs, Tile / TForm.Matrices), rows.Tiles(Tile), TileThreads, arguments);
+        }
+    }
+
+    /// <summary>The kernels of one form of product: for few rows and for many, in float32 and on tensor cores.</summary>
+    private sealed class ProductKernels<TForm>(string suffix) where TForm : struct, IProductForm
+    {
+        public WeightKernels<ProductArguments> Split { get; } = new(
+            "SplitProduct" + suffix, SplitProductKernel<Float32Word, TForm>, SplitProductKernel<BFloat16Word, TForm>,
+            SplitProductKernel<Float16Word, TForm>, SplitProductKernel<Float8Word, TForm>);
+
+        public WeightKernels<ProductArguments> Tiled { get; } = new(
+            "TiledProduct" + suffix, TiledProductKernel<Float32Word, TForm>, TiledProductKernel<BFloat16Word, TForm>,
+            TiledProductKernel<Float16Word, TForm>, TiledProductKernel<Float8Word, TForm>);
+
+        public MmaKernels<ProductArguments> MmaSplit { get; } = new(
+            "MmaSplit" + suffix,
+            MmaSplitKernel<CudaMma, CudaTiles, BFloat16MmaWeights, TForm>,
+            MmaSplitKernel<CudaMma, CudaTiles, Float8MmaWeights<CudaMma>, TForm>,
+            MmaSplitKernel<SimulatedMma, PlainTiles, BFloat16MmaWeights, TForm>,
+            MmaSplitKernel<SimulatedMma, PlainTiles, Float8MmaWeights<SimulatedMma>, TForm>);
+
+        public MmaKernels<ProductArguments> MmaTile { get; } = new(
+            "MmaTile" + suffix,
+            MmaTileKernel<CudaMma, CudaTiles, BFloat16MmaWeights, TForm>,
+            MmaTileKernel<CudaMma, CudaTiles, Float8MmaWeights<CudaMma>, TForm>,
+            MmaTileKernel<SimulatedMma, PlainTiles, BFloat16MmaWeights, TForm>,
+            MmaTileKernel<SimulatedMma, PlainTiles, Float8MmaWeights<SimulatedMma>, TForm>);
+
+        public IEnumerable<IGpuKernel> All => [.. Split.All, .. Tiled.All, .. MmaSplit.All, .. MmaTile.All];
     }
 }

@@ -11,14 +11,30 @@ public sealed partial class GpuKernels
     private const int MmaSplitThreads = MmaSplitWarps * MmaLanes;
     private const int MmaLanes = 32;
 
+    // Of two matrices, eight outputs of each.
+    private const int MmaSplitHalf = 8;
+
     /// <summary>
     /// Products for few rows on tensor cores. The activations are split in two bfloat16 each and multiplied one after the other,
-    /// the small part first, in steps of 16 columns: the order of <see cref="MmaTileKernel{TMma, TTiles, TWeights}"/>.
+    /// the small part first, in steps of 16 columns: the order of <see cref="MmaTileKernel{TMma, TTiles, TWeights, TForm}"/>.
     /// </summary>
-    private static void MmaSplitKernel<TMma, TTiles, TWeights>(MmaArguments a)
+    private static void MmaSplitKernel<TMma, TTiles, TWeights, TForm>(ProductArguments a)
         where TMma : struct, IMma
         where TTiles : struct, ITiles
         where TWeights : struct, IMmaWeights
+        where TForm : struct, IProductForm => MmaSplit<TMma, TTiles, TWeights, TForm>(a);
+
+    /// <summary><see cref="MmaSplitKernel{TMma, TTiles, TWeights, TForm}"/> of three matrices.</summary>
+    private static void MmaSplitProjectKernel<TMma, TTiles, TWeights>(ProjectArguments a)
+        where TMma : struct, IMma
+        where TTiles : struct, ITiles
+        where TWeights : struct, IMmaWeights => MmaSplit<TMma, TTiles, TWeights, PlainProduct>(a.Of(Grid.IdxX));
+
+    private static void MmaSplit<TMma, TTiles, TWeights, TForm>(ProductArguments a)
+        where TMma : struct, IMma
+        where TTiles : struct, ITiles
+        where TWeights : struct, IMmaWeights
+        where TForm : struct, IProductForm
     {
         ArrayView<uint> shared = TTiles.Allocate();
         ArrayView<uint> scratch = TMma.Scratch(shared);
@@ -26,27 +42,29 @@ public sealed partial class GpuKernels
         if (tile.End <= tile.Begin)
             return;
         int warp = Group.IdxX / MmaLanes, lane = Group.IdxX % MmaLanes, row = lane / 4, t = lane % 4;
-        int output = Grid.IdxX * MmaSplitTile, columns = a.Weights.Columns, stage = MmaSplitTile * TWeights.BlockStride;
+        int outputs = a.Outputs<TForm>(), output = (Grid.IdxX - a.FirstGroup) * (MmaSplitTile / TForm.Matrices);
+        int columns = a.Weights.Columns, stage = MmaSplitTile * TWeights.BlockStride;
         int buffer = warp * 2 * stage, sums = 2 * MmaSplitWarps * stage;
         long upper = MmaRow(a, tile, tile.Begin + row), lower = MmaRow(a, tile, tile.Begin + row + 8);
         int blocks = (columns + ProductBlock - 1) / ProductBlock;
-        // Each thread adds up one output of one row.
-        int ownRow = tile.Begin + Group.IdxX / MmaSplitTile, own = output + Group.IdxX % MmaSplitTile;
-        long scaleRow = (long)tile.Expert * a.Weights.Rows + IntrinsicMath.Min(own, a.Weights.Rows - 1);
-        float total = 0;
-        MmaCopyBlock<TTiles, TWeights>(a, shared, buffer, tile.Expert, output, warp);
+        // Each thread adds up the sums of one row of weights for one row of x; of two matrices, those of both, for half of the threads.
+        int ownRow = tile.Begin + Group.IdxX / MmaSplitTile, place = Group.IdxX % MmaSplitTile;
+        int own = output + TForm.Output(place, MmaSplitHalf), matrix = TForm.Matrix(place, MmaSplitHalf);
+        long scaleRow = (long)tile.Expert * a.Weights.Rows + IntrinsicMath.Min(own, outputs - 1);
+        float total = 0, other = 0;
+        MmaCopyBlock<TTiles, TWeights, TForm>(a, shared, buffer, tile.Expert, output, warp);
         TTiles.Commit();
         for (int round = 0; round < blocks; round += MmaSplitWarps)
         {
-            int other = round / MmaSplitWarps % 2, block = round + warp;
-            MmaCopyBlock<TTiles, TWeights>(a, shared, buffer + (1 - other) * stage, tile.Expert, output, block + MmaSplitWarps);
+            int current = round / MmaSplitWarps % 2, block = round + warp;
+            MmaCopyBlock<TTiles, TWeights, TForm>(a, shared, buffer + (1 - current) * stage, tile.Expert, output, block + MmaSplitWarps);
             TTiles.Commit();
             TTiles.WaitAllButLast();
             Group.Barrier();
             Accumulator left = default, right = default;
             for (int half = 0; half < 2; half++)
             {
-                int k = block * ProductBlock + half * 32, origin = buffer + other * stage + half * TWeights.StepWords;
+                int k = block * ProductBlock + half * 32, origin = buffer + current * stage + half * TWeights.StepWords;
                 Fragments first = TTiles.Load(shared, origin, TWeights.BlockStride, 4, 8 * TWeights.BlockStride);
                 Fragments second = first;
                 if (TWeights.LoadsTwice)
@@ -58,39 +76,51 @@ public sealed partial class GpuKernels
                 left = x.Multiply<TMma>(left, TWeights.Second(first, second), scratch);
                 right = x.Multiply<TMma>(right, TWeights.SecondUpper(first, second), scratch);
             }
-            int place = sums + warp * MmaSplitTile * MmaSplitTile + row * MmaSplitTile + 2 * t;
-            MmaKeep(shared, place, left);
-            MmaKeep(shared, place + 8, right);
+            int kept = sums + warp * MmaSplitTile * MmaSplitTile + row * MmaSplitTile + 2 * t;
+            MmaKeep(shared, kept, left);
+            MmaKeep(shared, kept + 8, right);
             Group.Barrier();
             int count = IntrinsicMath.Min(MmaSplitWarps, blocks - round);
             for (int i = 0; i < count; i++)
             {
-                float sum = Interop.IntAsFloat(shared[sums + i * MmaSplitTile * MmaSplitTile + Group.IdxX]);
-                total = sum * a.Weights.Scale(scaleRow, (round + i) * ProductBlock) + total;
+                int part = sums + i * MmaSplitTile * MmaSplitTile, column = (round + i) * ProductBlock;
+                total = Interop.IntAsFloat(shared[part + Group.IdxX]) * a.Weights.Scale(scaleRow, column) + total;
+                if (TForm.Matrices == 2)
+                    other = Interop.IntAsFloat(shared[part + (Group.IdxX ^ MmaSplitHalf)]) * a.Weights.Scale(scaleRow + outputs, column) + other;
             }
         }
         TTiles.WaitAll();
-        if (ownRow < tile.End && own < a.Weights.Rows)
-            a.Y[(long)ownRow * a.Weights.Rows + own] = total;
+        if (ownRow < tile.End && own < outputs && matrix == 0)
+            TForm.Store(a, (long)ownRow * outputs + own, total, other);
     }
 
     /// <summary>Where row <paramref name="row"/> of a tile begins in x; −1 behind its end.</summary>
-    private static long MmaRow(MmaArguments a, RowTile tile, int row) =>
+    private static long MmaRow(ProductArguments a, RowTile tile, int row) =>
         row < tile.End ? (long)a.Rows.Source(row) * a.Weights.Columns : -1;
 
     // A warp copies a block of 64 columns of 16 outputs; what does not exist is zeros.
-    private static void MmaCopyBlock<TTiles, TWeights>(MmaArguments a, ArrayView<uint> shared, int buffer, int expert, int output, int block)
+    private static void MmaCopyBlock<TTiles, TWeights, TForm>(ProductArguments a, ArrayView<uint> shared, int buffer, int expert, int output, int block)
         where TTiles : struct, ITiles
         where TWeights : struct, IMmaWeights
+        where TForm : struct, IProductForm
     {
         int chunks = TWeights.StepWords / 2;
         for (int i = Group.IdxX % MmaLanes; i < MmaSplitTile * chunks; i += MmaLanes)
         {
             int row = i / chunks, word = i % chunks * 4, column = block * 2 * TWeights.StepWords + word;
-            bool inside = output + row < a.Weights.Rows && column < a.Weights.RowWords;
-            long index = inside ? ((long)expert * a.Weights.Rows + output + row) * a.Weights.RowWords + column : 0;
-            TTiles.Copy(shared, buffer + row * TWeights.BlockStride + word, a.Weights.Words, a.Address, index, inside);
+            long index = MmaIndex<TForm>(a, expert, output, row, MmaSplitHalf, column);
+            TTiles.Copy(
+                shared, buffer + row * TWeights.BlockStride + word, a.Weights.Words, a.Weights.Address, IntrinsicMath.Max(index, 0L), index >= 0);
         }
+    }
+
+    /// <summary>Which word of the weights is word <paramref name="column"/> of row <paramref name="row"/> of a tile; −1 where there is none.</summary>
+    private static long MmaIndex<TForm>(ProductArguments a, int expert, int firstOutput, int row, int half, int column)
+        where TForm : struct, IProductForm
+    {
+        int outputs = a.Outputs<TForm>(), output = firstOutput + TForm.Output(row, half);
+        long weightRow = (long)expert * a.Weights.Rows + TForm.Matrix(row, half) * outputs + output;
+        return output < outputs && column < a.Weights.RowWords ? weightRow * a.Weights.RowWords + column : -1;
     }
 
     private static void MmaKeep(ArrayView<uint> shared, int place, Accumulator sums)
@@ -135,16 +165,5 @@ public sealed partial class GpuKernels
                 second = x[row + k + 1];
             return SplitPair.Of<TMma>(first, second);
         }
-    }
-
-    internal struct MmaArguments
-    {
-        public WeightView Weights;
-        public RowSelection Rows;
-        public ArrayView<float> X;
-        public ArrayView<float> Y;
-
-        /// <summary>Where the weights are in the memory of a CUDA device.</summary>
-        public long Address;
     }
 }

@@ -11,18 +11,22 @@ public sealed partial class GpuKernels
     private const int MmaStep = 32;
     private const int MmaStepPairs = MmaStep / 2;
 
+    // Of two matrices, a warp's tile has 16 rows each: a thread has both sums of its outputs.
+    private const int MmaTileHalf = 16;
+
     // Words from a row of activations to the next: 64 bytes, and 16 against bank conflicts.
     private const int MmaActivationStride = 20;
     private const int MmaActivations = MmaTile * MmaActivationStride;
 
     /// <summary>
     /// Products for many rows on tensor cores; the order of the sums is that of
-    /// <see cref="MmaSplitKernel{TMma, TTiles, TWeights}"/>.
+    /// <see cref="MmaSplitKernel{TMma, TTiles, TWeights, TForm}"/>.
     /// </summary>
-    private static void MmaTileKernel<TMma, TTiles, TWeights>(MmaArguments a)
+    private static void MmaTileKernel<TMma, TTiles, TWeights, TForm>(ProductArguments a)
         where TMma : struct, IMma
         where TTiles : struct, ITiles
         where TWeights : struct, IMmaWeights
+        where TForm : struct, IProductForm
     {
         ArrayView<uint> shared = TTiles.Allocate();
         ArrayView<uint> scratch = TMma.Scratch(shared);
@@ -33,10 +37,10 @@ public sealed partial class GpuKernels
         if (Group.IdxX < MmaTile)
             shared[sources + Group.IdxX] = tile.Begin + Group.IdxX < tile.End ? (uint)a.Rows.Source(tile.Begin + Group.IdxX) : uint.MaxValue;
         Group.Barrier();
-        int firstOutput = Grid.IdxX * MmaTile, steps = (a.Weights.Columns + MmaStep - 1) / MmaStep;
+        int firstOutput = Grid.IdxX * (MmaTile / TForm.Matrices), steps = (a.Weights.Columns + MmaStep - 1) / MmaStep;
         int warp = Group.IdxX / MmaLanes, row = warp % 2 * 32, output = warp / 2 * 32;
         Sums32 upper = default, lower = default, totalUpper = default, totalLower = default;
-        MmaCopyWeights<TTiles, TWeights>(a, shared, 2 * MmaActivations, tile.Expert, firstOutput, 0);
+        MmaCopyWeights<TTiles, TWeights, TForm>(a, shared, 2 * MmaActivations, tile.Expert, firstOutput, 0);
         TTiles.Commit();
         StepActivations.Load<TWeights>(a, shared, sources, 0).Store<TMma>(shared, 0);
         for (int step = 0; step < steps; step++)
@@ -45,7 +49,7 @@ public sealed partial class GpuKernels
             TTiles.WaitAll();
             Group.Barrier();
             // Behind the last step zeros are copied, which nobody reads.
-            MmaCopyWeights<TTiles, TWeights>(a, shared, next + 2 * MmaActivations, tile.Expert, firstOutput, step + 1);
+            MmaCopyWeights<TTiles, TWeights, TForm>(a, shared, next + 2 * MmaActivations, tile.Expert, firstOutput, step + 1);
             TTiles.Commit();
             StepActivations ahead = StepActivations.Load<TWeights>(a, shared, sources, step + 1);
 
@@ -70,7 +74,7 @@ public sealed partial class GpuKernels
             ahead.Store<TMma>(shared, next);
             if (step % 2 == 1 || step + 1 == steps)
             {
-                Sums32Scales scales = Sums32Scales.Load(a, tile.Expert, firstOutput + output, step * MmaStep);
+                Sums32Scales scales = Sums32Scales.Load<TForm>(a, tile.Expert, firstOutput, output, step * MmaStep);
                 totalUpper = upper.Scaled(scales, totalUpper);
                 totalLower = lower.Scaled(scales, totalLower);
                 upper = default;
@@ -78,22 +82,23 @@ public sealed partial class GpuKernels
             }
         }
         TTiles.WaitAll();
-        totalUpper.Store(a, tile, tile.Begin + row, firstOutput + output);
-        totalLower.Store(a, tile, tile.Begin + row + 16, firstOutput + output);
+        totalUpper.Store<TForm>(a, tile, tile.Begin + row, firstOutput, output);
+        totalLower.Store<TForm>(a, tile, tile.Begin + row + 16, firstOutput, output);
     }
 
     // 32 columns of 64 outputs; what does not exist is zeros.
-    private static void MmaCopyWeights<TTiles, TWeights>(MmaArguments a, ArrayView<uint> shared, int buffer, int expert, int output, int step)
+    private static void MmaCopyWeights<TTiles, TWeights, TForm>(ProductArguments a, ArrayView<uint> shared, int buffer, int expert, int output, int step)
         where TTiles : struct, ITiles
         where TWeights : struct, IMmaWeights
+        where TForm : struct, IProductForm
     {
         int chunks = TWeights.StepWords / 4;
         for (int i = Group.IdxX; i < MmaTile * chunks; i += MmaTileThreads)
         {
             int row = i / chunks, word = i % chunks * 4, column = step * TWeights.StepWords + word;
-            bool inside = output + row < a.Weights.Rows && column < a.Weights.RowWords;
-            long index = inside ? ((long)expert * a.Weights.Rows + output + row) * a.Weights.RowWords + column : 0;
-            TTiles.Copy(shared, buffer + row * TWeights.StepStride + word, a.Weights.Words, a.Address, index, inside);
+            long index = MmaIndex<TForm>(a, expert, output, row, MmaTileHalf, column);
+            TTiles.Copy(
+                shared, buffer + row * TWeights.StepStride + word, a.Weights.Words, a.Weights.Address, IntrinsicMath.Max(index, 0L), index >= 0);
         }
     }
 

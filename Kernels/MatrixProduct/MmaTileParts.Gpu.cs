@@ -19,7 +19,7 @@ public sealed partial class GpuKernels
         public FloatPair P6;
         public FloatPair P7;
 
-        public static StepActivations Load<TWeights>(MmaArguments a, ArrayView<uint> shared, int sources, int step)
+        public static StepActivations Load<TWeights>(ProductArguments a, ArrayView<uint> shared, int sources, int step)
             where TWeights : struct, IMmaWeights
         {
             int pair = Group.IdxX % MmaStepPairs, row = sources + Group.IdxX / MmaStepPairs;
@@ -58,7 +58,7 @@ public sealed partial class GpuKernels
         public float Second;
 
         /// <summary>Two columns of a row of x; zeros behind the last column and where there is no row.</summary>
-        public static FloatPair Load(MmaArguments a, uint source, int k)
+        public static FloatPair Load(ProductArguments a, uint source, int k)
         {
             FloatPair pair = default;
             long place = (long)source * a.Weights.Columns + k;
@@ -103,26 +103,41 @@ public sealed partial class GpuKernels
             S3 = S3.Scaled(scales.F6, scales.F7, totals.S3),
         };
 
-        public readonly void Store(MmaArguments a, RowTile tile, int row, int output)
+        /// <summary>Stores 16 rows of the outputs that rows <paramref name="weights"/> … + 31 of the tile of weights make.</summary>
+        public readonly void Store<TForm>(ProductArguments a, RowTile tile, int row, int firstOutput, int weights)
+            where TForm : struct, IProductForm
         {
-            int lane = Group.IdxX % MmaLanes, upper = row + lane / 4, first = output + lane % 4 * 2;
-            StoreTwo(a, tile, upper, first, S0.X, S0.Y);
-            StoreTwo(a, tile, upper, first + 8, S1.X, S1.Y);
-            StoreTwo(a, tile, upper, first + 16, S2.X, S2.Y);
-            StoreTwo(a, tile, upper, first + 24, S3.X, S3.Y);
-            StoreTwo(a, tile, upper + 8, first, S0.Z, S0.W);
-            StoreTwo(a, tile, upper + 8, first + 8, S1.Z, S1.W);
-            StoreTwo(a, tile, upper + 8, first + 16, S2.Z, S2.W);
-            StoreTwo(a, tile, upper + 8, first + 24, S3.Z, S3.W);
+            int lane = Group.IdxX % MmaLanes, upper = row + lane / 4, first = firstOutput + TForm.Output(weights, MmaTileHalf) + lane % 4 * 2;
+            if (TForm.Matrices == 2)
+            {
+                StoreTwo<TForm>(a, tile, upper, first, S0.X, S0.Y, S2.X, S2.Y);
+                StoreTwo<TForm>(a, tile, upper, first + 8, S1.X, S1.Y, S3.X, S3.Y);
+                StoreTwo<TForm>(a, tile, upper + 8, first, S0.Z, S0.W, S2.Z, S2.W);
+                StoreTwo<TForm>(a, tile, upper + 8, first + 8, S1.Z, S1.W, S3.Z, S3.W);
+            }
+            else
+            {
+                StoreTwo<TForm>(a, tile, upper, first, S0.X, S0.Y, 0, 0);
+                StoreTwo<TForm>(a, tile, upper, first + 8, S1.X, S1.Y, 0, 0);
+                StoreTwo<TForm>(a, tile, upper, first + 16, S2.X, S2.Y, 0, 0);
+                StoreTwo<TForm>(a, tile, upper, first + 24, S3.X, S3.Y, 0, 0);
+                StoreTwo<TForm>(a, tile, upper + 8, first, S0.Z, S0.W, 0, 0);
+                StoreTwo<TForm>(a, tile, upper + 8, first + 8, S1.Z, S1.W, 0, 0);
+                StoreTwo<TForm>(a, tile, upper + 8, first + 16, S2.Z, S2.W, 0, 0);
+                StoreTwo<TForm>(a, tile, upper + 8, first + 24, S3.Z, S3.W, 0, 0);
+            }
         }
 
-        private static void StoreTwo(MmaArguments a, RowTile tile, int row, int output, float even, float odd)
+        private static void StoreTwo<TForm>(
+            ProductArguments a, RowTile tile, int row, int output, float even, float odd, float secondEven, float secondOdd)
+            where TForm : struct, IProductForm
         {
-            long place = (long)row * a.Weights.Rows + output;
-            if (row < tile.End && output < a.Weights.Rows)
-                a.Y[place] = even;
-            if (row < tile.End && output + 1 < a.Weights.Rows)
-                a.Y[place + 1] = odd;
+            int outputs = a.Outputs<TForm>();
+            long place = (long)row * outputs + output;
+            if (row < tile.End && output < outputs)
+                TForm.Store(a, place, even, secondEven);
+            if (row < tile.End && output + 1 < outputs)
+                TForm.Store(a, place + 1, odd, secondOdd);
         }
     }
 
@@ -138,23 +153,28 @@ public sealed partial class GpuKernels
         public float F6;
         public float F7;
 
-        public static Sums32Scales Load(MmaArguments a, int expert, int output, int column)
+        public static Sums32Scales Load<TForm>(ProductArguments a, int expert, int firstOutput, int weights, int column)
+            where TForm : struct, IProductForm
         {
-            int first = output + Group.IdxX % 4 * 2;
+            int row = weights + Group.IdxX % 4 * 2;
             return new Sums32Scales
             {
-                F0 = Of(a, expert, first, column),
-                F1 = Of(a, expert, first + 1, column),
-                F2 = Of(a, expert, first + 8, column),
-                F3 = Of(a, expert, first + 9, column),
-                F4 = Of(a, expert, first + 16, column),
-                F5 = Of(a, expert, first + 17, column),
-                F6 = Of(a, expert, first + 24, column),
-                F7 = Of(a, expert, first + 25, column),
+                F0 = Of<TForm>(a, expert, firstOutput, row, column),
+                F1 = Of<TForm>(a, expert, firstOutput, row + 1, column),
+                F2 = Of<TForm>(a, expert, firstOutput, row + 8, column),
+                F3 = Of<TForm>(a, expert, firstOutput, row + 9, column),
+                F4 = Of<TForm>(a, expert, firstOutput, row + 16, column),
+                F5 = Of<TForm>(a, expert, firstOutput, row + 17, column),
+                F6 = Of<TForm>(a, expert, firstOutput, row + 24, column),
+                F7 = Of<TForm>(a, expert, firstOutput, row + 25, column),
             };
         }
 
-        private static float Of(MmaArguments a, int expert, int output, int column) =>
-            a.Weights.Scale((long)expert * a.Weights.Rows + IntrinsicMath.Min(output, a.Weights.Rows - 1), column);
+        private static float Of<TForm>(ProductArguments a, int expert, int firstOutput, int row, int column) where TForm : struct, IProductForm
+        {
+            int outputs = a.Outputs<TForm>();
+            int own = IntrinsicMath.Min(firstOutput + TForm.Output(row, MmaTileHalf), outputs - 1) + TForm.Matrix(row, MmaTileHalf) * outputs;
+            return a.Weights.Scale((long)expert * a.Weights.Rows + own, column);
+        }
     }
 }

@@ -11,18 +11,31 @@ public sealed partial class GpuKernels
     private const int SplitLanes = 16;
 
     /// <summary>Products for few rows: every weight is read once for four rows.</summary>
-    private static void SplitProductKernel<TWord>(ProductArguments a) where TWord : struct, IWeightWord
+    private static void SplitProductKernel<TWord, TForm>(ProductArguments a)
+        where TWord : struct, IWeightWord
+        where TForm : struct, IProductForm => SplitProduct<TWord, TForm>(a);
+
+    /// <summary><see cref="SplitProductKernel{TWord, TForm}"/> of three matrices.</summary>
+    private static void SplitProjectKernel<TWord>(ProjectArguments a) where TWord : struct, IWeightWord =>
+        SplitProduct<TWord, PlainProduct>(a.Of(Grid.IdxX));
+
+    private static void SplitProduct<TWord, TForm>(ProductArguments a)
+        where TWord : struct, IWeightWord
+        where TForm : struct, IProductForm
     {
         ArrayView<float> sums = SharedMemory.Allocate<float>(SplitOutputs * SplitRows * SplitLanes);
         RowTile tile = a.Rows.Find(Grid.IdxY, SplitRows);
         if (tile.End <= tile.Begin)
             return;
-        int lane = Group.IdxX % SplitLanes, output = Grid.IdxX * SplitOutputs + Group.IdxX / SplitLanes;
+        int lane = Group.IdxX % SplitLanes, output = (Grid.IdxX - a.FirstGroup) * SplitOutputs + Group.IdxX / SplitLanes;
+        int outputs = a.Outputs<TForm>();
         // Threads without an output or a row do the work of the last one, and do not write.
-        int clamped = output < a.Weights.Rows ? output : a.Weights.Rows - 1;
-        float total = SplitSum<TWord>(a.Weights, (long)tile.Expert * a.Weights.Rows + clamped, a.Rows, tile, a.X, sums);
-        if (lane < SplitRows && tile.Begin + lane < tile.End && output < a.Weights.Rows)
-            a.Y[(long)(tile.Begin + lane) * a.Weights.Rows + output] = total;
+        long weightRow = (long)tile.Expert * a.Weights.Rows + IntrinsicMath.Min(output, outputs - 1);
+        float first = SplitSum<TWord>(a.Weights, weightRow, a.Rows, tile, a.X, sums), second = 0;
+        if (TForm.Matrices == 2)
+            second = SplitSum<TWord>(a.Weights, weightRow + outputs, a.Rows, tile, a.X, sums);
+        if (lane < SplitRows && tile.Begin + lane < tile.End && output < outputs)
+            TForm.Store(a, (long)(tile.Begin + lane) * outputs + output, first, second);
     }
 
     /// <summary>

@@ -10,24 +10,29 @@ public sealed partial class GpuKernels
     private const int TileThreads = 256;
     private const int TileSide = 4;
 
-    /// <summary>Products for many rows. The order of the sums is that of <see cref="SplitProductKernel{TWord}"/>.</summary>
-    private static void TiledProductKernel<TWord>(ProductArguments a) where TWord : struct, IWeightWord
+    // Of two matrices, a thread has two outputs of each.
+    private const int TileHalf = 2;
+
+    /// <summary>Products for many rows. The order of the sums is that of <see cref="SplitProductKernel{TWord, TForm}"/>.</summary>
+    private static void TiledProductKernel<TWord, TForm>(ProductArguments a)
+        where TWord : struct, IWeightWord
+        where TForm : struct, IProductForm
     {
         ArrayView<float> xs = SharedMemory.Allocate<float>(TileStep * Tile);
         ArrayView<float> ws = SharedMemory.Allocate<float>(TileStep * Tile);
         RowTile tile = a.Rows.Find(Grid.IdxY, Tile);
         if (tile.End <= tile.Begin)
             return;
-        int firstOutput = Grid.IdxX * Tile, row = Group.IdxX / (Tile / TileSide) * TileSide, output = Group.IdxX % (Tile / TileSide) * TileSide;
+        int firstOutput = Grid.IdxX * (Tile / TForm.Matrices), row = Group.IdxX / (Tile / TileSide) * TileSide, place = Group.IdxX % (Tile / TileSide) * TileSide;
         Quad s0 = default, s1 = default, s2 = default, s3 = default, t0 = default, t1 = default, t2 = default, t3 = default;
         for (int k0 = 0; k0 < a.Weights.Columns; k0 += TileStep)
         {
             StoreActivations(a, tile, k0, xs);
-            StoreWeights<TWord>(a, tile.Expert, firstOutput, k0, ws);
+            StoreWeights<TWord, TForm>(a, tile.Expert, firstOutput, k0, ws);
             Group.Barrier();
             for (int k = 0; k < TileStep; k++)
             {
-                Quad w = Quad.Load(ws, k * Tile + output), x = Quad.Load(xs, k * Tile + row);
+                Quad w = Quad.Load(ws, k * Tile + place), x = Quad.Load(xs, k * Tile + row);
                 s0 = Quad.MultiplyAdd(x.A, w, s0);
                 s1 = Quad.MultiplyAdd(x.B, w, s1);
                 s2 = Quad.MultiplyAdd(x.C, w, s2);
@@ -46,10 +51,11 @@ public sealed partial class GpuKernels
                 s3 = default;
             }
         }
-        StoreRow(a, tile, row, firstOutput + output, t0);
-        StoreRow(a, tile, row + 1, firstOutput + output, t1);
-        StoreRow(a, tile, row + 2, firstOutput + output, t2);
-        StoreRow(a, tile, row + 3, firstOutput + output, t3);
+        int output = firstOutput + TForm.Output(place, TileHalf);
+        StoreRow<TForm>(a, tile, row, output, t0);
+        StoreRow<TForm>(a, tile, row + 1, output, t1);
+        StoreRow<TForm>(a, tile, row + 2, output, t2);
+        StoreRow<TForm>(a, tile, row + 3, output, t3);
     }
 
     // Columns behind the last are zeros in both operands, and adding 0 · 0 changes no sum.
@@ -65,18 +71,20 @@ public sealed partial class GpuKernels
         }
     }
 
-    private static void StoreWeights<TWord>(ProductArguments a, int expert, int firstOutput, int k0, ArrayView<float> ws)
+    private static void StoreWeights<TWord, TForm>(ProductArguments a, int expert, int firstOutput, int k0, ArrayView<float> ws)
         where TWord : struct, IWeightWord
+        where TForm : struct, IProductForm
     {
-        int wordsPerRow = TileStep / TWord.Count;
+        int wordsPerRow = TileStep / TWord.Count, outputs = a.Outputs<TForm>();
         for (int i = Group.IdxX; i < wordsPerRow * Tile; i += TileThreads)
         {
-            int local = i / wordsPerRow, position = i % wordsPerRow * TWord.Count, output = firstOutput + local;
+            int local = i / wordsPerRow, position = i % wordsPerRow * TWord.Count;
+            int output = firstOutput + TForm.Output(local, TileHalf);
             uint word = 0;
             float scale = 0;
-            if (output < a.Weights.Rows)
+            if (output < outputs)
             {
-                long weightRow = (long)expert * a.Weights.Rows + output;
+                long weightRow = (long)expert * a.Weights.Rows + TForm.Matrix(local, TileHalf) * outputs + output;
                 word = a.Weights.Words[weightRow * a.Weights.RowWords + (k0 + position) / TWord.Count];
                 scale = a.Weights.Scale(weightRow, k0);
             }
@@ -85,19 +93,21 @@ public sealed partial class GpuKernels
         }
     }
 
-    private static void StoreRow(ProductArguments a, RowTile tile, int row, int output, Quad values)
+    private static void StoreRow<TForm>(ProductArguments a, RowTile tile, int row, int output, Quad values)
+        where TForm : struct, IProductForm
     {
         if (tile.Begin + row >= tile.End)
             return;
-        long place = (long)(tile.Begin + row) * a.Weights.Rows + output;
-        if (output < a.Weights.Rows)
-            a.Y[place] = values.A;
-        if (output + 1 < a.Weights.Rows)
-            a.Y[place + 1] = values.B;
-        if (output + 2 < a.Weights.Rows)
-            a.Y[place + 2] = values.C;
-        if (output + 3 < a.Weights.Rows)
-            a.Y[place + 3] = values.D;
+        int outputs = a.Outputs<TForm>();
+        long place = (long)(tile.Begin + row) * outputs + output;
+        if (output < outputs)
+            TForm.Store(a, place, values.A, values.C);
+        if (output + 1 < outputs)
+            TForm.Store(a, place + 1, values.B, values.D);
+        if (TForm.Matrices == 1 && output + 2 < outputs)
+            TForm.Store(a, place + 2, values.C, 0);
+        if (TForm.Matrices == 1 && output + 3 < outputs)
+            TForm.Store(a, place + 3, values.D, 0);
     }
 
     /// <summary>Four numbers that stay in registers, which an array would not.</summary>

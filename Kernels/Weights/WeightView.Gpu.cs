@@ -1,4 +1,5 @@
 using ILGPU;
+using ILGPU.Runtime;
 using Mellum2.Managed.Engine;
 
 namespace Mellum2.Managed.Kernels;
@@ -8,6 +9,9 @@ internal struct WeightView
 {
     /// <summary>The weights, a row after the other.</summary>
     public ArrayView<uint> Words;
+
+    /// <summary>Where they are in the memory of a CUDA device, for copies in the background.</summary>
+    public long Address;
 
     /// <summary>A factor for each row and block of columns; of no use without <see cref="ScaleBlocks"/>.</summary>
     public ArrayView<float> Scales;
@@ -55,6 +59,7 @@ internal struct WeightView
         return new WeightView
         {
             Words = words,
+            Address = words.LoadEffectiveAddressAsPtr().ToInt64(),
             // A view of something valid, which is never read: OpenCL takes no empty ones.
             Scales = scales is null ? words.Cast<float>() : scales.Memory.Elements<float>(scales.ByteOffset, count * scales.Count),
             RowWords = rowWords,

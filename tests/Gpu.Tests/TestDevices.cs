@@ -10,6 +10,7 @@ namespace Mellum2.Managed.Gpu.Tests;
 public static class TestDevices
 {
     private static readonly Dictionary<string, GpuKernels> s_kernels = [];
+    private static readonly Dictionary<string, GpuKernels> s_tensorCores = [];
 
     /// <summary>The names of all usable devices.</summary>
     public static IEnumerable<object[]> Names =>
@@ -24,6 +25,20 @@ public static class TestDevices
         {
             if (!s_kernels.TryGetValue(name, out GpuKernels? kernels))
                 s_kernels.Add(name, kernels = new GpuKernels(GpuDevices.Open(name)));
+            return kernels;
+        }
+    }
+
+    /// <summary>The kernels of a device that multiply on its tensor cores, or simulate some where there are none.</summary>
+    internal static GpuKernels TensorCores(string name)
+    {
+        GpuDevice device = (GpuDevice)Get(name).Device;
+        bool has = device.Description.ComputeCapability >= 80;
+        lock (s_kernels)
+        {
+            if (!s_tensorCores.TryGetValue(name, out GpuKernels? kernels))
+                s_tensorCores.Add(name, kernels = new GpuKernels(
+                    device, new GpuKernelOptions { MatrixUnits = has ? MatrixUnits.Automatic : MatrixUnits.Simulated }));
             return kernels;
         }
     }

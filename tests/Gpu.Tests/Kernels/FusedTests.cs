@@ -9,20 +9,46 @@ namespace Mellum2.Managed.Gpu.Tests;
 /// </summary>
 public sealed class FusedTests
 {
-    public static IEnumerable<object?[]> Formats() => ProductTests.Formats();
-
-    private static void Check(string device, double relative, double absolute, Func<IForwardKernels, IWorkspace, bool, double[]> run)
+    /// <summary>A device's kernels without tensor cores and with them, or their simulation.</summary>
+    public static IEnumerable<object?[]> Formats()
     {
-        using PooledWorkspace here = new(), there = new(TestDevices.Get(device).Device.Allocate);
-        double[] fused = run(TestDevices.Get(device), there, true);
-        Activations.AssertSame(run(TestDevices.Get(device), there, false), fused);
+        foreach (object?[] row in ProductTests.Formats())
+        {
+            yield return [row[0], false, row[1], row[2]];
+            // The emulator takes a second for a simulated product.
+            bool isSlow = TestDevices.IsEmulator((string)row[0]!) && (ScaleKind?)row[2] is ScaleKind.Row or ScaleKind.Tensor;
+            if ((DType)row[1]! is DType.BF16 or DType.F8E4M3 && !isSlow)
+                yield return [row[0], true, row[1], row[2]];
+        }
+    }
+
+    /// <summary>The devices, without tensor cores and with them.</summary>
+    public static IEnumerable<object[]> Units() =>
+        from device in TestDevices.Names
+        from tensorCores in new[] { false, true }
+        select new object[] { device[0], tensorCores };
+
+    private static GpuKernels Get(string device, bool tensorCores) => tensorCores ? TestDevices.TensorCores(device) : TestDevices.Get(device);
+
+    private static void Check(string device, double relative, double absolute, Func<IForwardKernels, IWorkspace, bool, double[]> run) =>
+        Check(TestDevices.Get(device), relative, absolute, run);
+
+    private static void Check(GpuKernels kernels, double relative, double absolute, Func<IForwardKernels, IWorkspace, bool, double[]> run)
+    {
+        using PooledWorkspace here = new(), there = new(kernels.Device.Allocate);
+        double[] fused = run(kernels, there, true);
+        Activations.AssertSame(run(kernels, there, false), fused);
         Activations.AssertClose(run(TestDevices.Reference, here, true), fused, relative, absolute);
     }
 
-    // Rows up to and behind the most that the kernel for few rows takes.
-    private static IEnumerable<(int Rows, int Outputs, int Columns)> Shapes(string device) => TestDevices.IsEmulator(device)
-        ? [(1, 5, 3), (3, 7, 130), (9, 3, 70)]
-        : [(1, 5, 3), (3, 7, 130), (5, 64, 1100), (8, 300, 2304), (9, 67, 33)];
+    // Rows up to and behind the most that the kernels for few rows take.
+    private static IEnumerable<(int Rows, int Outputs, int Columns)> Shapes(string device, bool tensorCores) => (TestDevices.IsEmulator(device), tensorCores) switch
+    {
+        (true, false) => [(1, 5, 3), (3, 7, 130), (9, 3, 70)],
+        (true, true) => [(3, 11, 70), (17, 5, 33)],
+        (false, false) => [(1, 5, 3), (3, 7, 130), (5, 64, 1100), (8, 300, 2304), (9, 67, 33), (70, 130, 200)],
+        (false, true) => [(1, 5, 3), (11, 300, 2304), (16, 67, 1000), (17, 67, 33), (70, 130, 200)],
+    };
 
     private static WeightMatrix Create(IForwardKernels kernels, int seed, DType format, ScaleKind? scale, int rows, int columns)
     {
@@ -34,13 +60,13 @@ public sealed class FusedTests
 
     [Theory]
     [MemberData(nameof(Formats))]
-    public void Projections_are_three_products(string device, DType format, ScaleKind? scale)
+    public void Projections_are_three_products(string device, bool tensorCores, DType format, ScaleKind? scale)
     {
-        foreach ((int rows, int outputs, int columns) in Shapes(device))
+        foreach ((int rows, int outputs, int columns) in Shapes(device, tensorCores))
         {
             using WeightMatrix plain = WeightFactory.Create(new Random(1), format, scale, 1, columns);
             float[] x = new Random(columns).Random((long)rows * columns);
-            Check(device, 0, 100 * Absolute(plain, columns), (kernels, workspace, fused) =>
+            Check(Get(device, tensorCores), 0, 100 * Absolute(plain, columns), (kernels, workspace, fused) =>
             {
                 using WeightMatrix query = Create(kernels, 1, format, scale, outputs, columns);
                 using WeightMatrix key = Create(kernels, 2, format, scale, 2, columns), value = Create(kernels, 3, format, scale, 6, columns);
@@ -57,13 +83,13 @@ public sealed class FusedTests
 
     [Theory]
     [MemberData(nameof(Formats))]
-    public void A_product_is_added_to_the_residual(string device, DType format, ScaleKind? scale)
+    public void A_product_is_added_to_the_residual(string device, bool tensorCores, DType format, ScaleKind? scale)
     {
-        foreach ((int rows, int outputs, int columns) in Shapes(device))
+        foreach ((int rows, int outputs, int columns) in Shapes(device, tensorCores))
         {
             using WeightMatrix plain = WeightFactory.Create(new Random(1), format, scale, 1, columns);
             float[] x = new Random(columns).Random((long)rows * columns), residual = new Random(9).Random((long)rows * outputs);
-            Check(device, 1e-6, 100 * Absolute(plain, columns), (kernels, workspace, fused) =>
+            Check(Get(device, tensorCores), 1e-6, 100 * Absolute(plain, columns), (kernels, workspace, fused) =>
             {
                 using WeightMatrix w = Create(kernels, 1, format, scale, outputs, columns);
                 using Tensor input = kernels.Input(new Shape(rows, columns), x), h = kernels.Input(new Shape(rows, outputs), residual);
@@ -79,16 +105,16 @@ public sealed class FusedTests
 
     [Theory]
     [MemberData(nameof(Formats))]
-    public void Gate_and_up_are_joined_as_SwiGlu_does(string device, DType format, ScaleKind? scale)
+    public void Gate_and_up_are_joined_as_SwiGlu_does(string device, bool tensorCores, DType format, ScaleKind? scale)
     {
-        foreach ((int rows, int inner, int columns) in Shapes(device))
+        foreach ((int rows, int inner, int columns) in Shapes(device, tensorCores))
         {
             // Small activations, so that neither the product nor its error is large where a format has large codes.
             double size = format == DType.F8E4M3 && scale is null ? 1e-3 : 1;
             float[] x = new Random(columns).Random((long)rows * columns, size);
             using WeightMatrix plain = WeightFactory.Create(new Random(1), format, scale, 1, columns);
             double largest = 1000 * size * Absolute(plain, columns) * (1 + size * 0.5 * columns);
-            Check(device, 1e-4, largest, (kernels, workspace, fused) =>
+            Check(Get(device, tensorCores), 1e-4, largest, (kernels, workspace, fused) =>
             {
                 using WeightMatrix gateUp = Create(kernels, 1, format, scale, 2 * inner, columns);
                 using Tensor input = kernels.Input(new Shape(rows, columns), x), y = kernels.Output(new Shape(rows, inner));
@@ -102,14 +128,14 @@ public sealed class FusedTests
     }
 
     [Theory]
-    [MemberData(nameof(TestDevices.Names), MemberType = typeof(TestDevices))]
-    public void Gate_and_up_of_experts_are_joined_as_SwiGlu_does(string device)
+    [MemberData(nameof(Units))]
+    public void Gate_and_up_of_experts_are_joined_as_SwiGlu_does(string device, bool tensorCores)
     {
-        const int Inner = 5, Columns = 70, Slots = 2, Tokens = 4;
+        const int Inner = 11, Columns = 70, Slots = 2, Tokens = 4;
         Random random = new(4);
         float[] x = random.Random(Tokens * Columns);
         int[] order = [3, 0, 6, 1, 7, 2, 4, 5], offsets = [0, 3, 3, 8];
-        Check(device, 1e-4, 1e-3, (kernels, workspace, fused) =>
+        Check(Get(device, tensorCores), 1e-4, 1e-3, (kernels, workspace, fused) =>
         {
             WeightMatrix[] experts = [.. Enumerable.Range(0, 3).Select(e => Create(kernels, e, DType.BF16, null, 2 * Inner, Columns))];
             if (kernels is GpuKernels gpu)

@@ -11,13 +11,16 @@ public sealed class LaunchTests
     public static IEnumerable<object[]> Models() =>
         from device in TestDevices.Names
         from model in TestDevices.IsEmulator((string)device[0]) ? new[] { "tiny" } : ["tiny", "odd", "wide"]
-        select new object[] { device[0], model };
+        from units in new[] { MatrixUnits.Automatic, MatrixUnits.Simulated }
+        select new object[] { device[0], model, units };
 
     [Theory]
     [MemberData(nameof(Models))]
-    public void A_token_takes_few_launches_in_every_layer(string device, string name)
+    public void A_token_takes_few_launches_in_every_layer(string device, string name, MatrixUnits units)
     {
-        using Mellum mellum = Mellum.Load(GoldenFolder.Find("models", name), new MellumOptions { Device = device, LoadMtp = false });
+        ModelConfiguration configuration = ModelConfiguration.Load(GoldenFolder.Find("models", name));
+        using Mellum mellum = Mellum.Random(
+            configuration, DType.BF16, withMtp: false, new MellumOptions { Device = device, MatrixUnits = units });
         MellumModel model = mellum.Model;
         GpuDevice gpu = (GpuDevice)model.Context.Kernels.Device;
         List<long> launches = [];

@@ -3,26 +3,7 @@ namespace Mellum2.Managed.Gpu.Tests;
 /// <summary>The kernels for tensor cores on the machine's devices: their instructions are simulated where there are none.</summary>
 public sealed class MmaTests
 {
-    private static readonly Dictionary<string, GpuKernels> s_kernels = [];
-
     public static IEnumerable<object?[]> Formats() => ProductTests.Formats().Where(row => (DType)row[1]! is DType.BF16 or DType.F8E4M3);
-
-    // PoCL 6 makes wrong code of the simulated kernel for few rows in some of its compilations, another each time, of one and the
-    // same text: half of the rows or of the outputs are wrong then, and it is right on the emulator. There the kernel for many rows
-    // is checked alone, which takes over above sixteen.
-    private static bool TakesFewRows(string device) => !device.StartsWith("opencl-cpu", StringComparison.Ordinal);
-
-    private static GpuKernels Get(string device)
-    {
-        if (!s_kernels.TryGetValue(device, out GpuKernels? kernels))
-        {
-            GpuDevice open = (GpuDevice)TestDevices.Get(device).Device;
-            bool hasTensorCores = open.Description.ComputeCapability >= 80;
-            s_kernels.Add(device, kernels = new GpuKernels(
-                open, new GpuKernelOptions { MatrixUnits = hasTensorCores ? MatrixUnits.Automatic : MatrixUnits.Simulated }));
-        }
-        return kernels;
-    }
 
     // Each activation loses up to 2⁻¹⁷ of itself; the sums are float32, truncated or rounded, in chains of 64 columns.
     private static void AssertProducts(double[] want, double[] got, double[] magnitudes, int columns)
@@ -61,7 +42,7 @@ public sealed class MmaTests
             ? [(1, 5, 3), (16, 17, 130), (3, 2, 530), (17, 3, 33), (66, 67, 70)]
             : [(1, 5, 3), (2, 300, 2304), (16, 17, 1000), (9, 70, 576), (17, 67, 33), (200, 130, 1000), (130, 64, 320), (64, 192, 2304)];
         Random random = new(7);
-        foreach ((int rows, int outputs, int columns) in shapes.Where(shape => shape.Rows > 16 || TakesFewRows(device)))
+        foreach ((int rows, int outputs, int columns) in shapes)
         {
             WeightMatrix[] parts =
             [
@@ -69,7 +50,7 @@ public sealed class MmaTests
             ];
             float[] x = random.Random((long)rows * columns);
             double[] want = Multiply(TestDevices.Reference, parts, x, rows, columns);
-            AssertProducts(want, Multiply(Get(device), parts, x, rows, columns), Magnitudes(parts, x, rows, columns), columns);
+            AssertProducts(want, Multiply(TestDevices.TensorCores(device), parts, x, rows, columns), Magnitudes(parts, x, rows, columns), columns);
             foreach (WeightMatrix part in parts)
                 part.Dispose();
         }
@@ -79,16 +60,14 @@ public sealed class MmaTests
     [MemberData(nameof(Formats))]
     public void A_row_has_the_same_bits_in_every_batch(string device, DType format, ScaleKind? scale)
     {
-        GpuKernels kernels = Get(device);
+        GpuKernels kernels = TestDevices.TensorCores(device);
         Random random = new(3);
-        int rows = TestDevices.IsEmulator(device) ? 20 : 150, columns = TestDevices.IsEmulator(device) ? 150 : 1111, outputs = 6;
+        int rows = TestDevices.IsEmulator(device) ? 20 : 150, columns = TestDevices.IsEmulator(device) ? 150 : 1111, outputs = 11;
         WeightMatrix[] parts = [WeightFactory.Create(random, format, scale, outputs, columns)];
         float[] x = random.Random((long)rows * columns);
         double[] all = Multiply(kernels, parts, x, rows, columns);
         foreach ((int first, int size) in new[] { (0, 1), (19, 1), (1, 3), (4, 16), (2, 17), (0, 19) })
         {
-            if (size <= 16 && !TakesFewRows(device))
-                continue;
             double[] part = Multiply(kernels, parts, x[(first * columns)..((first + size) * columns)], size, columns);
             Activations.AssertSame(all[(first * outputs)..((first + size) * outputs)], part);
         }
@@ -98,11 +77,11 @@ public sealed class MmaTests
     [MemberData(nameof(Formats))]
     public void Rows_of_experts_have_the_bits_of_their_products(string device, DType format, ScaleKind? scale)
     {
-        const int Outputs = 5, Slots = 2, Columns = 150;
+        const int Outputs = 11, Slots = 2, Columns = 150;
         int[][] loads = TestDevices.IsEmulator(device)
             ? [[0, 0, 0], [1, 0, 2], [17, 0, 1], [0, 70, 3]]
-            : TakesFewRows(device) ? [[0, 0, 0], [1, 0, 2], [17, 0, 1], [0, 70, 3], [300, 64, 65]] : [[0, 70, 17], [300, 64, 65]];
-        GpuKernels kernels = Get(device);
+            : [[0, 0, 0], [1, 0, 2], [17, 0, 1], [0, 70, 3], [300, 64, 65]];
+        GpuKernels kernels = TestDevices.TensorCores(device);
         Random random = new(5);
         WeightMatrix[] plain = [.. Enumerable.Range(0, 3).Select(e => WeightFactory.Create(random, format, scale, Outputs, Columns, 0.02f + 60 * e))];
         WeightMatrix[] experts = [.. plain.Select(w => kernels.Prepare([w]))];
@@ -135,12 +114,11 @@ public sealed class MmaTests
     public void Infinities_and_NaN_stay_in_their_rows(string device)
     {
         const int Columns = 20;
-        int rows = TakesFewRows(device) ? 3 : 17;
-        float[] x = new Random(1).Random(rows * Columns);
+        float[] x = new Random(1).Random(3 * Columns);
         x[4] = float.PositiveInfinity;
         x[2 * Columns + 7] = float.NaN;
         WeightMatrix[] parts = [WeightFactory.Create(new Random(2), DType.BF16, null, 3, Columns)];
-        double[] got = Multiply(Get(device), parts, x, rows, Columns);
+        double[] got = Multiply(TestDevices.TensorCores(device), parts, x, 3, Columns);
         for (int output = 0; output < 3; output++)
         {
             Assert.Equal(parts[0].At(output, 4) > 0 ? double.PositiveInfinity : double.NegativeInfinity, got[output]);
@@ -153,7 +131,7 @@ public sealed class MmaTests
     public void Tensor_cores_are_named_where_they_are_used()
     {
         Assert.Contains("without tensor cores", TestDevices.Get("emulator:0").Description, StringComparison.Ordinal);
-        Assert.Contains("simulated tensor cores", Get("emulator:0").Description, StringComparison.Ordinal);
+        Assert.Contains("simulated tensor cores", TestDevices.TensorCores("emulator:0").Description, StringComparison.Ordinal);
     }
 
     [Theory]
