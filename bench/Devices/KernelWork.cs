@@ -77,9 +77,9 @@ internal readonly record struct KernelWork(string Kernel, double Bytes, double F
         layers * (visited * columns * outputs * element + (gathers ? rows : pairs) * columns * operand + pairs * outputs * Activation),
         layers * 2 * pairs * columns * outputs,
         true)
-    {
-        IsFloat8 = operand < Activation,
-    };
+        {
+            IsFloat8 = operand < Activation,
+        };
 
     private static KernelWork Attention(string kernel, int layers, ModelConfiguration shape, int rows, int cached, int window)
     {
