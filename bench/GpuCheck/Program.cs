@@ -53,10 +53,11 @@ public static class Program
         };
         Option<string?> report = new("--output") { Description = "The file for the report, Markdown.", HelpName = "FILE" };
         Option<bool> quick = new("--quick") { Description = "Fewer cases, fewer tokens and shorter benches." };
-        RootCommand command = new("Checks the device kernels of Mellum2.Managed on a GPU: right results, equal bits, speed.") { device, report, quick };
+        Option<string?> only = new("--only") { Description = "Only checks whose section or name contains TEXT.", HelpName = "TEXT" };
+        RootCommand command = new("Checks the device kernels of Mellum2.Managed on a GPU: right results, equal bits, speed.") { device, report, quick, only };
         int code = Success;
         command.SetAction(parsed => code = Guard(around, () => Check(
-            around, parsed.GetValue(device)!, new ReportFile(parsed.GetValue(report)), parsed.GetValue(quick))));
+            around, parsed.GetValue(device)!, new ReportFile(parsed.GetValue(report)), parsed.GetValue(quick), parsed.GetValue(only) ?? "")));
         ParseResult line = command.Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null });
         if (line.Errors.Count > 0)
         {
@@ -99,13 +100,16 @@ public static class Program
         }
     }
 
-    private static int Check(Surroundings around, string name, ReportFile file, bool isQuick)
+    private static int Check(Surroundings around, string name, ReportFile file, bool isQuick, string only)
     {
         DateTimeOffset time = DateTimeOffset.Now;
         ConsoleLines lines = new(around.Output, around.IsTerminal);
         using GoldenFiles goldens = around.Goldens ?? GoldenFiles.Unpack();
         using CheckedDevice device = Open(name, goldens, isQuick, around);
-        CheckRun run = new(device, (around.Checks ?? CheckList.For)(device));
+        Check[] checks = [.. (around.Checks ?? CheckList.For)(device).Where(check => $"{check.Section}: {check.Name}".Contains(only, StringComparison.OrdinalIgnoreCase))];
+        if (checks.Length == 0)
+            throw new InvalidInputException($"No check has \"{only}\" in its section or name.");
+        CheckRun run = new(device, checks);
         void Write() => file.Write(Report.Text(run, device, time));
         run.Starting += check =>
         {

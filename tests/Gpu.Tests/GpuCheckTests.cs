@@ -173,7 +173,15 @@ public sealed class GpuCheckTests : IDisposable
         Assert.DoesNotContain("was running", Report, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void Checks_can_be_chosen_by_a_part_of_their_name()
+    {
+        (int code, string output, _) = Run(null, "--device", "emulator", "--only", "device: desc");
+        Assert.Equal((GpuCheck.Program.Success, "1 passed, 0 failed, 0 skipped"), (code, LastLine(output)));
+    }
+
     [Theory]
+    [InlineData(GpuCheck.Program.Failure, "No check has \"abacus\" in its section or name", "--device", "emulator", "--only", "abacus")]
     [InlineData(GpuCheck.Program.Usage, "--devise", "--devise", "emulator")]
     [InlineData(GpuCheck.Program.Usage, "--device", "--device")]
     [InlineData(GpuCheck.Program.Failure, "There is no device \"abacus\" here", "--device", "abacus")]
