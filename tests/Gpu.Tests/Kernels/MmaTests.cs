@@ -58,56 +58,13 @@ public sealed class MmaTests
 
     [Theory]
     [MemberData(nameof(Formats))]
-    public void A_row_has_the_same_bits_in_every_batch(string device, DType format, ScaleKind? scale)
-    {
-        GpuKernels kernels = TestDevices.TensorCores(device);
-        Random random = new(3);
-        int rows = TestDevices.IsEmulator(device) ? 20 : 150, columns = TestDevices.IsEmulator(device) ? 150 : 1111, outputs = 11;
-        WeightMatrix[] parts = [WeightFactory.Create(random, format, scale, outputs, columns)];
-        float[] x = random.Random((long)rows * columns);
-        double[] all = Multiply(kernels, parts, x, rows, columns);
-        foreach ((int first, int size) in new[] { (0, 1), (19, 1), (1, 3), (4, 16), (2, 17), (0, 19) })
-        {
-            double[] part = Multiply(kernels, parts, x[(first * columns)..((first + size) * columns)], size, columns);
-            Activations.AssertSame(all[(first * outputs)..((first + size) * outputs)], part);
-        }
-    }
+    public void A_row_has_the_same_bits_in_every_batch(string device, DType format, ScaleKind? scale) =>
+        TensorCoreCases.RowsKeepTheirBits(device, format, scale, outputs: 11, Multiply);
 
     [Theory]
     [MemberData(nameof(Formats))]
-    public void Rows_of_experts_have_the_bits_of_their_products(string device, DType format, ScaleKind? scale)
-    {
-        const int Outputs = 11, Slots = 2, Columns = 150;
-        int[][] loads = TestDevices.IsEmulator(device)
-            ? [[0, 0, 0], [1, 0, 2], [17, 0, 1], [0, 70, 3]]
-            : [[0, 0, 0], [1, 0, 2], [17, 0, 1], [0, 70, 3], [300, 64, 65]];
-        GpuKernels kernels = TestDevices.TensorCores(device);
-        Random random = new(5);
-        WeightMatrix[] plain = [.. Enumerable.Range(0, 3).Select(e => WeightFactory.Create(random, format, scale, Outputs, Columns, 0.02f + 60 * e))];
-        WeightMatrix[] experts = [.. plain.Select(w => kernels.Prepare([w]))];
-        kernels.Gather(experts);
-        foreach (int[] load in loads)
-        {
-            int pairs = load.Sum(), tokens = (pairs + Slots - 1) / Slots;
-            int[] order = [.. Enumerable.Range(0, pairs)];
-            random.Shuffle(order);
-            int[] offsets = [0, load[0], load[0] + load[1], pairs];
-            float[] x = random.Random((long)tokens * Columns);
-            using Tensor input = kernels.Input(new Shape(tokens, Columns), x), y = kernels.Output(new Shape(pairs, Outputs));
-            using Tensor bounds = Activations.Integers(new Shape(4), offsets, kernels.Device);
-            using Tensor map = Activations.Integers(new Shape(pairs), order, kernels.Device);
-            kernels.GroupedMatMul(input, map, Slots, bounds, experts, y);
-            double[] got = y.Read();
-            for (int e = 0; e < 3; e++)
-            {
-                float[] own = [.. order[offsets[e]..offsets[e + 1]].SelectMany(pair => x[(pair / Slots * Columns)..((pair / Slots + 1) * Columns)])];
-                double[] want = load[e] == 0 ? [] : Multiply(kernels, [plain[e]], own, load[e], Columns);
-                Activations.AssertSame(want, got[(offsets[e] * Outputs)..(offsets[e + 1] * Outputs)]);
-            }
-        }
-        foreach (WeightMatrix w in plain.Concat(experts))
-            w.Dispose();
-    }
+    public void Rows_of_experts_have_the_bits_of_their_products(string device, DType format, ScaleKind? scale) =>
+        TensorCoreCases.ExpertsKeepTheirBits(device, format, scale, outputs: 11, Multiply, TestDevices.TensorCores(device).GroupedMatMul);
 
     [Theory]
     [MemberData(nameof(TestDevices.Names), MemberType = typeof(TestDevices))]

@@ -16,6 +16,13 @@ internal static partial class DeviceModels
     public static IEnumerable<string> FastNames =>
         TestDevices.Names.Select(device => (string)device[0]).Where(device => !TestDevices.IsEmulator(device)).Prepend("cpu");
 
+    /// <summary>Every checkpoint on every device, the smallest alone on the emulator.</summary>
+    public static IEnumerable<object[]> Cases() =>
+        from device in TestDevices.Names.Select(names => (string)names[0])
+        from folder in Folders
+        where !TestDevices.IsEmulator(device) || folder == "models/tiny"
+        select new object[] { device, folder };
+
     /// <summary>A checkpoint of <see cref="Folders"/>, loaded once: compiling its kernels takes longer than most tests.</summary>
     public static MellumModel Get(string device, string folder)
     {

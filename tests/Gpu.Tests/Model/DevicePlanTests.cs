@@ -8,14 +8,8 @@ public sealed class DevicePlanTests
 {
     private const int EmulatedRows = 4;
 
-    public static IEnumerable<object[]> Models() =>
-        from device in TestDevices.Names.Select(names => (string)names[0])
-        from folder in DeviceModels.Folders
-        where !TestDevices.IsEmulator(device) || folder == "models/tiny"
-        select new object[] { device, folder };
-
     [Theory]
-    [MemberData(nameof(Models))]
+    [MemberData(nameof(DeviceModels.Cases), MemberType = typeof(DeviceModels))]
     public void Weights_are_planned_exactly_and_a_run_within_three_tenths(string name, string folder)
     {
         using Mellum mellum = Mellum.Load(GoldenFolder.Find(folder.Split('/')), new MellumOptions { Device = name });

@@ -12,14 +12,8 @@ public sealed class Float8ModelTests
     // that is rare, and shows in all logits.
     private const double Tolerance = 0.005;
 
-    public static IEnumerable<object[]> Models() =>
-        from device in TestDevices.Names.Select(names => (string)names[0])
-        from folder in DeviceModels.Folders
-        where !TestDevices.IsEmulator(device) || folder == "models/tiny"
-        select new object[] { device, folder };
-
     [Theory]
-    [MemberData(nameof(Models))]
+    [MemberData(nameof(DeviceModels.Cases), MemberType = typeof(DeviceModels))]
     public void Logits_are_those_of_the_processor_by_decoded_values_and_by_FP8_instructions(string device, string name)
     {
         string folder = Directory.CreateTempSubdirectory("mellum2-fp8-").FullName;
@@ -51,7 +45,7 @@ public sealed class Float8ModelTests
     // The instruction is simulated where the device has none.
     private static float[] WithUnits(string device, string folder, int[] prompt)
     {
-        GpuKernels kernels = Float8MmaTests.Get(device);
+        GpuKernels kernels = TestDevices.TensorCores(device);
         using PooledWorkspace workspace = new(kernels.Device.Allocate);
         Float8Kernels rounding = new(kernels, workspace);
         ModelConfiguration configuration = ModelConfiguration.Load(folder);

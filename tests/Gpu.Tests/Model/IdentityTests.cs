@@ -8,14 +8,8 @@ public sealed class IdentityTests
 {
     private const int EmulatedTokens = 4;
 
-    public static IEnumerable<object[]> Models() =>
-        from device in TestDevices.Names.Select(names => (string)names[0])
-        from folder in DeviceModels.Folders
-        where !TestDevices.IsEmulator(device) || folder == "models/tiny"
-        select new object[] { device, folder };
-
     [Theory]
-    [MemberData(nameof(Models))]
+    [MemberData(nameof(DeviceModels.Cases), MemberType = typeof(DeviceModels))]
     public void A_device_generates_the_tokens_of_the_processor(string device, string folder)
     {
         GoldenTensors golden = DeviceModels.Goldens(folder);
@@ -41,7 +35,7 @@ public sealed class IdentityTests
     }
 
     [Theory]
-    [MemberData(nameof(Models))]
+    [MemberData(nameof(DeviceModels.Cases), MemberType = typeof(DeviceModels))]
     public void Logits_do_not_depend_on_passes_and_neighbours(string device, string folder)
     {
         bool emulated = TestDevices.IsEmulator(device);
