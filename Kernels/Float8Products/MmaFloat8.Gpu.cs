@@ -44,8 +44,7 @@ public sealed partial class GpuKernels
             X = codes,
             Inverses = x.Inverses.View<float>(),
             Y = y.View<float>(),
-            Address = simulated ? 0 : weights.Words.LoadEffectiveAddressAsPtr().ToInt64(),
-            XAddress = simulated ? 0 : codes.LoadEffectiveAddressAsPtr().ToInt64(),
+            XAddress = codes.LoadEffectiveAddressAsPtr().ToInt64(),
         };
         int rowsOfMatrix = rows.Experts == 0 ? rows.Count : rows.Count / rows.Experts;
         if (rowsOfMatrix <= MostMmaSplitRows)
@@ -71,10 +70,7 @@ public sealed partial class GpuKernels
 
         public ArrayView<float> Y;
 
-        /// <summary>Where the weights are in the memory of a CUDA device.</summary>
-        public long Address;
-
-        /// <summary>Where x is.</summary>
+        /// <summary>Where x is in the memory of a CUDA device.</summary>
         public long XAddress;
     }
 

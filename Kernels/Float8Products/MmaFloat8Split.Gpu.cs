@@ -64,8 +64,8 @@ public sealed partial class GpuKernels
             both = both.Add<TMma, TTiles>(x2, shared, weights + 2 * Float8StepWords, scratch);
             both = both.Add<TMma, TTiles>(x3, shared, weights + 3 * Float8StepWords, scratch);
             int place = sums + warp * Float8SplitTile * Float8SplitTile + row * Float8SplitTile + 2 * t;
-            Float8Keep(shared, place, both.Left);
-            Float8Keep(shared, place + 8, both.Right);
+            MmaKeep(shared, place, both.Left);
+            MmaKeep(shared, place + 8, both.Right);
             Group.Barrier();
             int count = IntrinsicMath.Min(Float8SplitWarps, blocks - round);
             for (int i = 0; i < count; i++)
@@ -130,15 +130,7 @@ public sealed partial class GpuKernels
             int row = i / Chunks, word = i % Chunks * 4, column = block * Float8BlockWords + word;
             bool inside = output + row < a.Weights.Rows && column < a.Weights.RowWords;
             long index = inside ? ((long)expert * a.Weights.Rows + output + row) * a.Weights.RowWords + column : 0;
-            TTiles.Copy(shared, buffer + row * Float8SplitStride + word, a.Weights.Words, a.Address, index, inside);
+            TTiles.Copy(shared, buffer + row * Float8SplitStride + word, a.Weights.Words, a.Weights.Address, index, inside);
         }
-    }
-
-    private static void Float8Keep(ArrayView<uint> shared, int place, Accumulator sums)
-    {
-        shared[place] = Interop.FloatAsInt(sums.X);
-        shared[place + 1] = Interop.FloatAsInt(sums.Y);
-        shared[place + 8 * Float8SplitTile] = Interop.FloatAsInt(sums.Z);
-        shared[place + 8 * Float8SplitTile + 1] = Interop.FloatAsInt(sums.W);
     }
 }

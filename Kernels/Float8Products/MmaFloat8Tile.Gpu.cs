@@ -93,9 +93,9 @@ public sealed partial class GpuKernels
             int place = buffer + Group.IdxX / Chunks * Float8TileStride + word;
             bool inside = column < a.Weights.RowWords;
             Copy<TTiles>(shared, place, a.X, a.XAddress, Row, column, inside);
-            Copy<TTiles>(shared, place + Float8TileWeights, a.Weights.Words, a.Address, First, column, inside);
+            Copy<TTiles>(shared, place + Float8TileWeights, a.Weights.Words, a.Weights.Address, First, column, inside);
             Copy<TTiles>(
-                shared, place + Float8TileWeights + Float8TileOutputs / 2 * Float8TileStride, a.Weights.Words, a.Address, Second, column, inside);
+                shared, place + Float8TileWeights + Float8TileOutputs / 2 * Float8TileStride, a.Weights.Words, a.Weights.Address, Second, column, inside);
         }
 
         private static long Output(MmaFloat8Arguments a, int expert, int output) =>

@@ -13,13 +13,11 @@ namespace Mellum2.Managed.Model;
 /// <param name="workspace">Where rounded activations are for the time of a product.</param>
 public sealed class BFloat16Kernels(IForwardKernels kernels, IWorkspace workspace) : ForwardingKernels(kernels), IDisposable
 {
-    private readonly IForwardKernels _kernels = kernels;
-
     // A tied embedding is looked up as it is and multiplied by rounded.
     private readonly Dictionary<WeightMatrix, WeightMatrix> _tiedHeads = new(ReferenceEqualityComparer.Instance);
 
     /// <inheritdoc/>
-    public override string Description => $"{_kernels.Description}, products of bfloat16";
+    public override string Description => $"{Kernels.Description}, products of bfloat16";
 
     /// <inheritdoc/>
     /// <exception cref="InvalidInputException">The weights are neither F32 nor BF16.</exception>
@@ -31,7 +29,7 @@ public sealed class BFloat16Kernels(IForwardKernels kernels, IWorkspace workspac
         WeightMatrix rounded = Prepare(parts, DType.BF16);
         if (name != ModelConfiguration.EmbeddingName)
             return rounded;
-        WeightMatrix table = _kernels.Prepare(parts);
+        WeightMatrix table = Kernels.Prepare(parts);
         _tiedHeads.Add(table, rounded);
         return table;
     }
@@ -41,11 +39,11 @@ public sealed class BFloat16Kernels(IForwardKernels kernels, IWorkspace workspac
     {
         if (ModelConfiguration.IsRouter(w.Name))
         {
-            _kernels.MatMul(x, w, y);
+            Kernels.MatMul(x, w, y);
             return;
         }
         Tensor rounded = Rounded(x);
-        _kernels.MatMul(rounded, _tiedHeads.GetValueOrDefault(w, w), y);
+        Kernels.MatMul(rounded, _tiedHeads.GetValueOrDefault(w, w), y);
         workspace.Release(rounded);
     }
 
@@ -53,7 +51,7 @@ public sealed class BFloat16Kernels(IForwardKernels kernels, IWorkspace workspac
     public override void GroupedMatMul(Tensor x, Tensor? order, int slots, Tensor offsets, WeightMatrix[] experts, Tensor y)
     {
         Tensor rounded = Rounded(x);
-        _kernels.GroupedMatMul(rounded, order, slots, offsets, experts, y);
+        Kernels.GroupedMatMul(rounded, order, slots, offsets, experts, y);
         workspace.Release(rounded);
     }
 
@@ -68,7 +66,7 @@ public sealed class BFloat16Kernels(IForwardKernels kernels, IWorkspace workspac
     private Tensor Rounded(Tensor x)
     {
         Tensor rounded = workspace.Rent(x.Type, x.Shape);
-        _kernels.RoundToBFloat16(x, rounded);
+        Kernels.RoundToBFloat16(x, rounded);
         return rounded;
     }
 
@@ -79,7 +77,7 @@ public sealed class BFloat16Kernels(IForwardKernels kernels, IWorkspace workspac
         {
             for (int i = 0; i < parts.Length; i++)
                 converted[i] = Converted(parts[i], format);
-            return _kernels.Prepare(converted);
+            return Kernels.Prepare(converted);
         }
         finally
         {

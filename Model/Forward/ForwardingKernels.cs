@@ -10,6 +10,9 @@ namespace Mellum2.Managed.Model;
 /// <param name="kernels">What computes.</param>
 public abstract class ForwardingKernels(IForwardKernels kernels) : IForwardKernels
 {
+    /// <summary>What computes.</summary>
+    protected IForwardKernels Kernels => kernels;
+
     /// <inheritdoc/>
     public DType ActivationType => kernels.ActivationType;
 

@@ -32,16 +32,17 @@ public static class TestDevices
     /// <summary>The kernels of a device that multiply on its tensor cores, or simulate some where there are none.</summary>
     internal static GpuKernels TensorCores(string name)
     {
-        GpuDevice device = (GpuDevice)Get(name).Device;
-        bool has = device.Description.ComputeCapability >= 80;
         lock (s_kernels)
         {
             if (!s_tensorCores.TryGetValue(name, out GpuKernels? kernels))
                 s_tensorCores.Add(name, kernels = new GpuKernels(
-                    device, new GpuKernelOptions { MatrixUnits = has ? MatrixUnits.Automatic : MatrixUnits.Simulated }));
+                    (GpuDevice)Get(name).Device, new GpuKernelOptions { MatrixUnits = HasTensorCores(name) ? MatrixUnits.Automatic : MatrixUnits.Simulated }));
             return kernels;
         }
     }
+
+    /// <summary>Whether the tensor cores are a device's own.</summary>
+    internal static bool HasTensorCores(string name) => ((GpuDevice)Get(name).Device).Description.ComputeCapability >= 80;
 
     /// <summary>Whether real sizes are too slow.</summary>
     internal static bool IsEmulator(string name) => name.StartsWith("emulator", StringComparison.Ordinal);

@@ -1,4 +1,5 @@
 using Mellum2.Managed.Engine;
+using Mellum2.Managed.Gpu.Tests;
 using Mellum2.Managed.Kernels;
 using Mellum2.Managed.Kernels.Tests;
 
@@ -48,16 +49,7 @@ internal static class FusedOperations
                 using WeightMatrix wv = WeightFactory.Create(random, format, scale, 6, columns);
                 double[] magnitudes = [.. new[] { wq, wk, wv }.SelectMany(w => ProductOperations.Magnitudes([w], x, columns))];
                 yield return Case($"{rows} × {columns}, {format.Name()} {scale}", new(ProductOperations.Share(MatrixUnits.None, columns), 1e-30, magnitudes), (kernels, _, isFused) =>
-                {
-                    using WeightMatrix query = kernels.Prepare([wq]), key = kernels.Prepare([wk]), value = kernels.Prepare([wv]);
-                    using Tensor input = kernels.Input(new Shape(rows, columns), x), q = kernels.Output(new Shape(rows, outputs));
-                    using Tensor k = kernels.Output(new Shape(rows, 2)), v = kernels.Output(new Shape(rows, 6));
-                    if (isFused)
-                        kernels.Project(input, query, key, value, q, k, v);
-                    else
-                        Composition.Project(kernels, input, query, key, value, q, k, v);
-                    return [.. q.Read(), .. k.Read(), .. v.Read()];
-                });
+                    FusedCalls.Project(kernels, isFused, wq, wk, wv, x));
             }
         }
     }
@@ -73,16 +65,7 @@ internal static class FusedOperations
                 using WeightMatrix plain = WeightFactory.Create(random, format, scale, outputs, columns);
                 double[] magnitudes = [.. ProductOperations.Magnitudes([plain], x, columns).Select((sum, i) => sum + Math.Abs(residual[i]))];
                 yield return Case($"{rows} × {columns}, {format.Name()} {scale}", new(ProductOperations.Share(MatrixUnits.None, columns), 1e-30, magnitudes), (kernels, workspace, isFused) =>
-                {
-                    using WeightMatrix w = kernels.Prepare([plain]);
-                    using Tensor input = kernels.Input(new Shape(rows, columns), x), h = kernels.Input(new Shape(rows, outputs), residual);
-                    using Tensor y = kernels.Output(h.Shape);
-                    if (isFused)
-                        kernels.MatMulAdd(input, w, h, y, workspace);
-                    else
-                        Composition.MatMulAdd(kernels, input, w, h, y, workspace);
-                    return y.Read();
-                });
+                    FusedCalls.MatMulAdd(kernels, workspace, isFused, plain, x, residual));
             }
         }
     }
@@ -98,30 +81,9 @@ internal static class FusedOperations
             float[] x = random.Random(Tokens * columns);
             WeightMatrix[] plain = [.. Enumerable.Range(0, 3).Select(_ => WeightFactory.Create(random, format, null, 2 * inner, columns))];
             yield return Case($"{Tokens} × {columns}, {format.Name()}", new(1e-4, 1e-3), (kernels, workspace, isFused) =>
-            {
-                using WeightMatrix w = kernels.Prepare([plain[0]]);
-                using Tensor input = kernels.Input(new Shape(Tokens, columns), x), y = kernels.Output(new Shape(Tokens, inner));
-                if (isFused)
-                    kernels.MatMulSwiGlu(input, w, y, workspace);
-                else
-                    Composition.MatMulSwiGlu(kernels, input, w, y, workspace);
-                return y.Read();
-            });
+                FusedCalls.MatMulSwiGlu(kernels, workspace, isFused, plain[0], x));
             yield return Case($"experts of {Tokens} × {columns}, {format.Name()}", new(1e-4, 1e-3), (kernels, workspace, isFused) =>
-            {
-                WeightMatrix[] experts = [.. plain.Select(w => kernels.Prepare([w]))];
-                kernels.Gather(experts);
-                using Tensor input = kernels.Input(new Shape(Tokens, columns), x), y = kernels.Output(new Shape(Tokens * Slots, inner));
-                using Tensor pairs = kernels.Integers(new Shape(Tokens * Slots), order), bounds = kernels.Integers(new Shape(4), offsets);
-                if (isFused)
-                    kernels.GroupedMatMulSwiGlu(input, pairs, Slots, bounds, experts, y, workspace);
-                else
-                    Composition.GroupedMatMulSwiGlu(kernels, input, pairs, Slots, bounds, experts, y, workspace);
-                double[] result = y.Read();
-                foreach (WeightMatrix expert in experts)
-                    expert.Dispose();
-                return result;
-            });
+                FusedCalls.GroupedMatMulSwiGlu(kernels, workspace, isFused, plain, x, order, Slots, offsets));
             foreach (WeightMatrix w in plain)
                 w.Dispose();
         }
@@ -163,17 +125,7 @@ internal static class FusedOperations
         {
             float[] logits = RoutingOperations.Logits(new Random(experts), tokens, experts);
             yield return Case($"{tokens} tokens, {k} of {experts}", new(1e-6, 0), (kernels, _, isFused) =>
-            {
-                using Tensor x = kernels.Input(new Shape(tokens, experts), logits), p = kernels.Output(x.Shape), w = kernels.Output(new Shape(tokens, k));
-                using Tensor chosen = kernels.Integers(new Shape(tokens, k)), offsets = kernels.Integers(new Shape(experts + 1));
-                using Tensor order = kernels.Integers(new Shape(tokens * k)), place = kernels.Integers(new Shape(tokens * k));
-                RoutingTensors routing = new(p, chosen, w, offsets, order, place);
-                if (isFused)
-                    kernels.RouteAndDispatch(x, true, routing, null);
-                else
-                    Composition.RouteAndDispatch(kernels, x, true, routing, null);
-                return [.. p.Read(), .. chosen.Read(), .. w.Read(), .. offsets.Read(), .. order.Read(), .. place.Read()];
-            });
+                FusedCalls.RouteAndDispatch(kernels, isFused, logits, experts, k));
         }
     }
 
@@ -186,15 +138,7 @@ internal static class FusedOperations
             random.Shuffle(place);
             float[] rows = random.Random((long)tokens * k * width), weights = random.Random((long)tokens * k), residual = random.Random((long)tokens * width);
             yield return Case($"{tokens} × {width}, {k} experts", new(1e-6, 4e-6), (kernels, workspace, isFused) =>
-            {
-                using Tensor x = kernels.Input(new Shape(tokens * k, width), rows), w = kernels.Input(new Shape(tokens, k), weights);
-                using Tensor p = kernels.Integers(new Shape(tokens * k), place), h = kernels.Input(new Shape(tokens, width), residual), y = kernels.Output(h.Shape);
-                if (isFused)
-                    kernels.CombineAdd(x, p, w, h, y, workspace);
-                else
-                    Composition.CombineAdd(kernels, x, p, w, h, y, workspace);
-                return y.Read();
-            });
+                FusedCalls.CombineAdd(kernels, workspace, isFused, k, width, rows, place, weights, residual));
         }
     }
 }

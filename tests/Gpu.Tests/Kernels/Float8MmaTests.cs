@@ -9,12 +9,10 @@ public sealed class Float8MmaTests
         where scale == ScaleKind.Block || !TestDevices.IsEmulator((string)device[0])
         select new object?[] { device[0], scale };
 
-    private static bool HasTensorCores(string device) => ((GpuDevice)TestDevices.Get(device).Device).Description.ComputeCapability >= 80;
-
     // Products of codes are exact. Simulated, a block's sum is a chain of 128 additions of half a unit each; on tensor cores it is four
     // steps that keep 13 bits. Then a product by its factor and an addition for each block, and the product by the row's factor.
     private static double Relative(string device, int columns) =>
-        (HasTensorCores(device) ? 4 * Math.ScaleB(1, -13) : 128 * Math.ScaleB(1, -24)) + (columns / 128 + 4) * Math.ScaleB(1, -24);
+        (TestDevices.HasTensorCores(device) ? 4 * Math.ScaleB(1, -13) : 128 * Math.ScaleB(1, -24)) + (columns / 128 + 4) * Math.ScaleB(1, -24);
 
     [Theory]
     [MemberData(nameof(Scales))]

@@ -50,12 +50,6 @@ public sealed class FusedTests
         (false, true) => [(1, 5, 3), (11, 300, 2304), (16, 67, 1000), (17, 67, 33), (70, 130, 200)],
     };
 
-    private static WeightMatrix Create(IForwardKernels kernels, int seed, DType format, ScaleKind? scale, int rows, int columns)
-    {
-        using WeightMatrix plain = WeightFactory.Create(new Random(seed), format, scale, rows, columns);
-        return kernels.Prepare([plain]);
-    }
-
     private static double Absolute(WeightMatrix w, int columns) => (w.Format == DType.F8E4M3 && w.Scales is null ? 448 : 0.7) * 4e-7 * (columns + 8);
 
     [Theory]
@@ -64,20 +58,10 @@ public sealed class FusedTests
     {
         foreach ((int rows, int outputs, int columns) in Shapes(device, tensorCores))
         {
-            using WeightMatrix plain = WeightFactory.Create(new Random(1), format, scale, 1, columns);
+            using WeightMatrix query = WeightFactory.Create(new Random(1), format, scale, outputs, columns);
+            using WeightMatrix key = WeightFactory.Create(new Random(2), format, scale, 2, columns), value = WeightFactory.Create(new Random(3), format, scale, 6, columns);
             float[] x = new Random(columns).Random((long)rows * columns);
-            Check(Get(device, tensorCores), 0, 100 * Absolute(plain, columns), (kernels, workspace, fused) =>
-            {
-                using WeightMatrix query = Create(kernels, 1, format, scale, outputs, columns);
-                using WeightMatrix key = Create(kernels, 2, format, scale, 2, columns), value = Create(kernels, 3, format, scale, 6, columns);
-                using Tensor input = kernels.Input(new Shape(rows, columns), x), q = kernels.Output(new Shape(rows, outputs));
-                using Tensor k = kernels.Output(new Shape(rows, 2)), v = kernels.Output(new Shape(rows, 6));
-                if (fused)
-                    kernels.Project(input, query, key, value, q, k, v);
-                else
-                    Composition.Project(kernels, input, query, key, value, q, k, v);
-                return [.. q.Read(), .. k.Read(), .. v.Read()];
-            });
+            Check(Get(device, tensorCores), 0, 100 * Absolute(query, columns), (kernels, _, fused) => FusedCalls.Project(kernels, fused, query, key, value, x));
         }
     }
 
@@ -87,19 +71,9 @@ public sealed class FusedTests
     {
         foreach ((int rows, int outputs, int columns) in Shapes(device, tensorCores))
         {
-            using WeightMatrix plain = WeightFactory.Create(new Random(1), format, scale, 1, columns);
+            using WeightMatrix w = WeightFactory.Create(new Random(1), format, scale, outputs, columns);
             float[] x = new Random(columns).Random((long)rows * columns), residual = new Random(9).Random((long)rows * outputs);
-            Check(Get(device, tensorCores), 1e-6, 100 * Absolute(plain, columns), (kernels, workspace, fused) =>
-            {
-                using WeightMatrix w = Create(kernels, 1, format, scale, outputs, columns);
-                using Tensor input = kernels.Input(new Shape(rows, columns), x), h = kernels.Input(new Shape(rows, outputs), residual);
-                using Tensor y = kernels.Output(new Shape(rows, outputs));
-                if (fused)
-                    kernels.MatMulAdd(input, w, h, y, workspace);
-                else
-                    Composition.MatMulAdd(kernels, input, w, h, y, workspace);
-                return y.Read();
-            });
+            Check(Get(device, tensorCores), 1e-6, 100 * Absolute(w, columns), (kernels, workspace, fused) => FusedCalls.MatMulAdd(kernels, workspace, fused, w, x, residual));
         }
     }
 
@@ -112,18 +86,9 @@ public sealed class FusedTests
             // Small activations, so that neither the product nor its error is large where a format has large codes.
             double size = format == DType.F8E4M3 && scale is null ? 1e-3 : 1;
             float[] x = new Random(columns).Random((long)rows * columns, size);
-            using WeightMatrix plain = WeightFactory.Create(new Random(1), format, scale, 1, columns);
-            double largest = 1000 * size * Absolute(plain, columns) * (1 + size * 0.5 * columns);
-            Check(Get(device, tensorCores), 1e-4, largest, (kernels, workspace, fused) =>
-            {
-                using WeightMatrix gateUp = Create(kernels, 1, format, scale, 2 * inner, columns);
-                using Tensor input = kernels.Input(new Shape(rows, columns), x), y = kernels.Output(new Shape(rows, inner));
-                if (fused)
-                    kernels.MatMulSwiGlu(input, gateUp, y, workspace);
-                else
-                    Composition.MatMulSwiGlu(kernels, input, gateUp, y, workspace);
-                return y.Read();
-            });
+            using WeightMatrix gateUp = WeightFactory.Create(new Random(1), format, scale, 2 * inner, columns);
+            double largest = 1000 * size * Absolute(gateUp, columns) * (1 + size * 0.5 * columns);
+            Check(Get(device, tensorCores), 1e-4, largest, (kernels, workspace, fused) => FusedCalls.MatMulSwiGlu(kernels, workspace, fused, gateUp, x));
         }
     }
 
@@ -135,22 +100,11 @@ public sealed class FusedTests
         Random random = new(4);
         float[] x = random.Random(Tokens * Columns);
         int[] order = [3, 0, 6, 1, 7, 2, 4, 5], offsets = [0, 3, 3, 8];
+        WeightMatrix[] experts = [.. Enumerable.Range(0, 3).Select(e => WeightFactory.Create(new Random(e), DType.BF16, null, 2 * Inner, Columns))];
         Check(Get(device, tensorCores), 1e-4, 1e-3, (kernels, workspace, fused) =>
-        {
-            WeightMatrix[] experts = [.. Enumerable.Range(0, 3).Select(e => Create(kernels, e, DType.BF16, null, 2 * Inner, Columns))];
-            if (kernels is GpuKernels gpu)
-                gpu.Gather(experts);
-            using Tensor input = kernels.Input(new Shape(Tokens, Columns), x), y = kernels.Output(new Shape(Tokens * Slots, Inner));
-            using Tensor pairs = kernels.Integers(new Shape(Tokens * Slots), order), bounds = kernels.Integers(new Shape(4), offsets);
-            if (fused)
-                kernels.GroupedMatMulSwiGlu(input, pairs, Slots, bounds, experts, y, workspace);
-            else
-                Composition.GroupedMatMulSwiGlu(kernels, input, pairs, Slots, bounds, experts, y, workspace);
-            double[] result = y.Read();
-            foreach (WeightMatrix expert in experts)
-                expert.Dispose();
-            return result;
-        });
+            FusedCalls.GroupedMatMulSwiGlu(kernels, workspace, fused, experts, x, order, Slots, offsets));
+        foreach (WeightMatrix expert in experts)
+            expert.Dispose();
     }
 
     [Theory]
@@ -232,19 +186,7 @@ public sealed class FusedTests
             float[] logits = [.. random.Random((long)tokens * experts, scale: 2).Select(z => MathF.Round(z * 64) / 64)], b = random.Random(experts);
             foreach (bool biased in new[] { false, true })
             {
-                Check(device, 1e-6, 0, (kernels, workspace, fused) =>
-                {
-                    using Tensor x = kernels.Input(new Shape(tokens, experts), logits), bias = kernels.Input(new Shape(experts), b);
-                    using Tensor p = kernels.Output(new Shape(tokens, experts)), w = kernels.Output(new Shape(tokens, k));
-                    using Tensor chosen = kernels.Integers(new Shape(tokens, k)), offsets = kernels.Integers(new Shape(experts + 1));
-                    using Tensor order = kernels.Integers(new Shape(tokens * k)), place = kernels.Integers(new Shape(tokens * k));
-                    RoutingTensors routing = new(p, chosen, w, offsets, order, place);
-                    if (fused)
-                        kernels.RouteAndDispatch(x, true, routing, biased ? bias : null);
-                    else
-                        Composition.RouteAndDispatch(kernels, x, true, routing, biased ? bias : null);
-                    return [.. p.Read(), .. chosen.Read(), .. w.Read(), .. offsets.Read(), .. order.Read(), .. place.Read()];
-                });
+                Check(device, 1e-6, 0, (kernels, _, fused) => FusedCalls.RouteAndDispatch(kernels, fused, logits, experts, k, biased ? b : null));
             }
         }
     }
@@ -258,15 +200,6 @@ public sealed class FusedTests
         random.Shuffle(place);
         float[] rows = random.Random((long)tokens * k * width), weights = random.Random(tokens * k), residual = random.Random((long)tokens * width);
         Check(device, 1e-6, 4e-6, (kernels, workspace, fused) =>
-        {
-            using Tensor x = kernels.Input(new Shape(tokens * k, width), rows), w = kernels.Input(new Shape(tokens, k), weights);
-            using Tensor p = kernels.Integers(new Shape(tokens * k), place), h = kernels.Input(new Shape(tokens, width), residual);
-            using Tensor y = kernels.Output(new Shape(tokens, width));
-            if (fused)
-                kernels.CombineAdd(x, p, w, h, y, workspace);
-            else
-                Composition.CombineAdd(kernels, x, p, w, h, y, workspace);
-            return y.Read();
-        });
+            FusedCalls.CombineAdd(kernels, workspace, fused, k, width, rows, place, weights, residual));
     });
 }
